@@ -1,0 +1,155 @@
+"""The catalog as frozen data: databases, table entries, relations, policy.
+
+It is pure: no connection, no secret's value, nothing that changes. `Catalog -> Catalog` functions make new ones.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+OnCrossDb = Literal["warn", "error", "allow"]
+OnUnrepresentable = Literal["error", "null", "text"]
+Kind = Literal["postgres", "mysql", "sqlite", "duckdb", "files", "generic", "frames"]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something is written, for error messages: file, 1-based line, dotted key."""
+
+    file: str | None = None
+    line: int | None = None
+    key: str | None = None
+
+    def __str__(self) -> str:
+        where = f"{self.file or 'catalog'}{f':{self.line}' if self.line else ''}"
+        return f"{where} [{self.key}]" if self.key else where
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """Where a secret is to be had, never the secret: `kind` is env, keyring, file, command, prompt or literal."""
+
+    kind: Literal["env", "keyring", "file", "command", "prompt", "literal"]
+    value: Any = field(repr=False)
+    """Variable name, service/user, path, argv list, prompt text; for `literal` a `Secret` (its repr is masked)."""
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One physical database (or folder of files, or set of DataFrames)."""
+
+    name: str
+    kind: Kind
+    url: str
+    """Without any password: `postgresql://app@pg1/accounts`, `sqlite:////abs/path.db`, an absolute path or glob."""
+    password: SecretReference | None = None
+    replicas: tuple[str, ...] = ()
+    read_only: bool = False
+    schema: str | None = None
+    """Default schema; None is the database's own (public, the database of the URL, main)."""
+    schemas: tuple[str, ...] = ()
+    """Further schemas whose tables are found by bare name."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Allowed connection options (sslmode, connect_timeout, max_connections, …), already checked."""
+    on_unrepresentable: OnUnrepresentable = "error"
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnEntry:
+    """What the catalog says of one column of a table."""
+
+    physical: str | None = None
+    """Its name in the database, when it differs."""
+    type: str | None = None
+    """A DuckDB type the column is declared to have."""
+    collation: Literal["nocase"] | None = None
+    on_unrepresentable: OnUnrepresentable | None = None
+    storage: Literal["iso", "unix", "unix_ms", "julian"] | None = None
+    """How SQLite stores a date or time."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableEntry:
+    """One line of [tables]: a logical name (or pattern) and where it lives."""
+
+    name: str
+    """The logical name, or a pattern with `*` and `?`."""
+    database: str
+    schema: str | None = None
+    table: str | None = None
+    """Physical name; None is the logical name."""
+    columns: Mapping[str, ColumnEntry] = field(default_factory=dict)
+    """By logical column name."""
+    key: tuple[str, ...] = ()
+    on_unrepresentable: OnUnrepresentable | None = None
+    place: Place = Place()
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the name stands for many tables."""
+        return "*" in self.name or "?" in self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """`from` column(s) → `to` column(s) between two logical tables."""
+
+    name: str
+    from_table: str
+    from_columns: tuple[str, ...]
+    to_table: str
+    to_columns: tuple[str, ...]
+    place: Place = Place()
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What queries may do, unless the call says otherwise."""
+
+    on_cross_db: OnCrossDb = "warn"
+    pairs: Mapping[frozenset[str], OnCrossDb] = field(default_factory=dict)
+    """Per pair of databases, e.g. {frozenset({"a", "b"}): "error"}."""
+    max_pull_rows: int | None = None
+    max_pull_bytes: int | None = None
+    timeout: float | None = None
+    """Seconds."""
+    freshness: str = "session"
+    local_files: Literal["deny", "allow"] = "deny"
+    memory_limit: str | None = None
+    """Of the local engine, e.g. "4GB"; None is DuckDB's default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Everything fedq knows before it connects."""
+
+    databases: Mapping[str, Database] = field(default_factory=dict)
+    tables: Mapping[str, TableEntry] = field(default_factory=dict)
+    """By logical name or pattern, in the order written."""
+    relations: tuple[Relation, ...] = ()
+    policy: Policy = Policy()
+    file: str | None = None
+    profile: str | None = None
+
+    def entry(self, name: str) -> TableEntry | None:
+        """The entry that settles logical table `name`: the exact one, else the first pattern that fits; case-insensitive."""
+        wanted = name.lower()
+        for entry in self.tables.values():
+            if not entry.is_pattern and entry.name.lower() == wanted:
+                return entry
+        for entry in self.tables.values():
+            if entry.is_pattern and fnmatch.fnmatchcase(wanted, entry.name.lower()):
+                return entry
+        return None
+
+    def assign(self, name: str, database: str) -> Catalog:
+        """A catalog in which `name` (a table or a pattern) lives in `database`; everything else of the entry is kept."""
+        old = self.tables.get(name)
+        entry = replace(old, database=database) if old else TableEntry(name, database)
+        # a new entry goes first, so that it wins over patterns that fit the same names
+        return replace(self, tables={name: entry, **{key: value for key, value in self.tables.items() if key != name}})

@@ -1,0 +1,1 @@
+"""What each KIND of database can say, and say exactly: pure knowledge, no connection."""

@@ -1,0 +1,103 @@
+"""What every dialect knows: how it quotes, how it writes a value, which values it cannot write exactly.
+
+Statements are composed of text, so every value goes through `literal`: the one rule against injection. A value a dialect cannot write
+exactly raises `Unsayable`, and the planner then does not push.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import uuid
+from decimal import Decimal
+from typing import Any
+
+from fedq.types import Type
+
+
+class Unsayable(Exception):
+    """This dialect cannot write this value exactly; its text is the reason."""
+
+
+class Dialect:
+    """Standard SQL's ways; each kind of database overrides what differs."""
+
+    name = "generic"
+    #: longest identifier in characters, where a longer one would be cut silently
+    max_identifier: int | None = None
+
+    def quote(self, identifier: str) -> str:
+        """An identifier, quoted."""
+        if "\0" in identifier:
+            raise Unsayable("an identifier with a NUL character")
+        return '"' + identifier.replace('"', '""') + '"'
+
+    def table(self, schema: str | None, name: str) -> str:
+        """A table's full name, quoted."""
+        return f"{self.quote(schema)}.{self.quote(name)}" if schema else self.quote(name)
+
+    def text(self, value: str) -> str:
+        """A text value."""
+        if "\0" in value:
+            raise Unsayable("a text with a NUL character")
+        return "'" + value.replace("'", "''") + "'"
+
+    def blob(self, value: bytes) -> str:
+        """A binary value."""
+        return f"X'{value.hex()}'"
+
+    def date(self, value: dt.date) -> str:
+        """A date."""
+        return f"DATE '{value.isoformat()}'"
+
+    def timestamp(self, value: dt.datetime) -> str:
+        """A timestamp, naive."""
+        return f"TIMESTAMP '{value.isoformat(sep=' ')}'"
+
+    def timestamptz(self, value: dt.datetime) -> str:
+        """An instant; sessions run in UTC."""
+        raise Unsayable("a timestamp with time zone")
+
+    def double(self, value: float) -> str:
+        """A double, by its shortest text that reads back the same."""
+        if not math.isfinite(value):
+            raise Unsayable("NaN or an infinity")
+        return f"{value!r}" if "e" in repr(value) else f"{value!r}e0"
+
+    def boolean(self, *, value: bool) -> str:
+        """TRUE or FALSE."""
+        return "TRUE" if value else "FALSE"
+
+    def literal(self, value: Any, type_: Type | None = None) -> str:
+        """A Python value as a literal of this dialect.
+
+        >>> Dialect().literal("it's"), Dialect().literal(Decimal("1.50"))
+        ("'it''s'", '1.50')
+
+        Raises: Unsayable.
+        """
+        if value is None:
+            return "NULL"
+        if isinstance(value, bool):
+            return self.boolean(value=value)
+        if isinstance(value, int):
+            return f"({value})" if value < 0 else str(value)
+        if isinstance(value, float):
+            return self.double(value)
+        if isinstance(value, Decimal):
+            if not value.is_finite():
+                raise Unsayable("a decimal that is not finite")
+            return f"({value:f})" if value < 0 else f"{value:f}"
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return self.blob(bytes(value))
+        if isinstance(value, dt.datetime):
+            if value.tzinfo is not None:
+                return self.timestamptz(value.astimezone(dt.UTC))
+            return self.timestamp(value)
+        if isinstance(value, dt.date):
+            return self.date(value)
+        if isinstance(value, uuid.UUID):
+            return self.text(str(value))
+        raise Unsayable(f"a value of type {type(value).__name__}")

@@ -1,0 +1,1 @@
+"""One statement → Arrow batches from ONE database."""

@@ -1,0 +1,38 @@
+"""fedq types as Arrow types: the one place that says in which form values travel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from fedq.fetch.source import Output
+from fedq.types import Type
+
+_SIMPLE = {
+    "BOOLEAN": pa.bool_(), "TINYINT": pa.int8(), "SMALLINT": pa.int16(), "INTEGER": pa.int32(), "BIGINT": pa.int64(),
+    "UTINYINT": pa.uint8(), "USMALLINT": pa.uint16(), "UINTEGER": pa.uint32(), "UBIGINT": pa.uint64(),
+    "HUGEINT": pa.decimal128(38, 0), "FLOAT": pa.float32(), "DOUBLE": pa.float64(), "VARCHAR": pa.string(), "BLOB": pa.binary(),
+    "DATE": pa.date32(), "TIME": pa.time64("us"), "TIMESTAMP": pa.timestamp("us"), "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+    "INTERVAL": pa.month_day_nano_interval(), "UUID": pa.string(), "JSON": pa.string(),
+}  # fmt: skip
+
+
+def arrow_type(type_: Type) -> pa.DataType:
+    """The Arrow type in which values of `type_` travel (UUID and JSON travel as text and are cast on arrival).
+
+    >>> arrow_type(Type("DECIMAL", 12, 2))
+    Decimal128Type(decimal128(12, 2))
+    """
+    if type_.name == "DECIMAL":
+        return pa.decimal128(type_.precision or 38, type_.scale or 0)
+    if type_.name.endswith("[]"):
+        from fedq.types import parse_type
+
+        return pa.list_(arrow_type(parse_type(type_.name[:-2])))
+    return _SIMPLE[type_.name]
+
+
+def schema_of(outputs: Iterable[Output]) -> pa.Schema:
+    """The Arrow schema of a statement's result."""
+    return pa.schema([pa.field(output.name, arrow_type(output.type)) for output in outputs])
