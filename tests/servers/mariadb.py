@@ -1,0 +1,124 @@
+"""MariaDB for the tests: apt's binaries (or unpacked packages on PATH); there is no MariaDB on PyPI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+from typing import Any
+
+from tests.servers.base import HOST, SERVER_OFFSET_HOURS, Server, ServerUnavailable, database_name
+
+# The two InnoDB sizes must be the same when the data directory is made and when the server runs.
+INNODB = ("--innodb-log-file-size=8M", "--innodb-data-file-path=ibdata1:4M:autoextend")
+
+# Small and fast because nothing survives a power cut.
+SETTINGS = f"""
+bind-address=127.0.0.1
+skip-name-resolve
+character-set-server=utf8mb4
+collation-server=utf8mb4_general_ci
+default-time-zone={SERVER_OFFSET_HOURS:+03d}:00
+innodb-buffer-pool-size=32M
+innodb-log-file-size=8M
+innodb-data-file-path=ibdata1:4M:autoextend
+innodb-flush-log-at-trx-commit=0
+innodb-flush-method=nosync
+innodb-doublewrite=0
+innodb-use-native-aio=0
+aria-pagecache-buffer-size=4M
+key-buffer-size=1M
+performance-schema=OFF
+table-open-cache=256
+max-connections=100
+"""
+
+
+def mariadb_program(name: str) -> str:
+    """The path of one of MariaDB's programs. Raises ServerUnavailable."""
+    search = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/usr/local/bin"])
+    if found := shutil.which(name, path=search):
+        return found
+    raise ServerUnavailable("no MariaDB: apt-get install mariadb-server (PyPI has none)")
+
+
+class MariaDBServer(Server):
+    """A MariaDB server: superuser `root`, and `app`, an ordinary user who owns the tests' databases."""
+
+    engine = "mariadb"
+    scheme = "mysql"
+    default_os_user = "mysql"
+    admin_user = "root"
+    _stop_signal = signal.SIGTERM
+
+    @property
+    def admin_url(self) -> str:
+        """The superuser's URL on the maintenance database."""
+        return f"{self.scheme}://{self.admin_user}:{self.admin_password}@{self.host}:{self.port}/mysql"
+
+    def create_database(self, name: str) -> None:
+        quoted = "`" + name.replace("`", "``") + "`"
+        self.sql(f"CREATE DATABASE {quoted}", "mysql", admin=True)
+        self.sql(f"GRANT ALL ON {quoted}.* TO {self.user}@'{HOST}'", "mysql", admin=True)
+
+    def connect(self, database: str | None = None, *, admin: bool = False) -> Any:
+        import pymysql
+        from pymysql.constants import CLIENT
+
+        return pymysql.connect(
+            host=self.host,
+            port=self.port,
+            database=database_name(database, self.database),
+            user=self.admin_user if admin else self.user,
+            password=self.admin_password if admin else self.password,
+            charset="utf8mb4",
+            init_command="SET time_zone = '+00:00'",
+            autocommit=True,
+            connect_timeout=10,
+            client_flag=CLIENT.MULTI_STATEMENTS,
+            local_infile=True,
+        )
+
+    def sql(self, text: str, database: str | None = None, *, admin: bool = False) -> list[tuple[Any, ...]]:
+        connection = self.connect(database, admin=admin)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(text)
+                rows = list(cursor.fetchall())
+                while cursor.nextset():
+                    rows = list(cursor.fetchall())
+                return rows
+        finally:
+            connection.close()
+
+    def _make_data(self) -> None:
+        self._run(
+            [mariadb_program("mariadb-install-db"), "--no-defaults", "--force", f"--datadir={self.data}"]
+            + ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", *INNODB]
+        )
+        # Run by the server itself before it accepts the first connection; every start, so nothing may fail twice.
+        (self.root / "init.sql").write_text(
+            f"ALTER USER root@'localhost' IDENTIFIED BY '{self.admin_password}';\n"
+            f"CREATE USER IF NOT EXISTS root@'{HOST}';\n"
+            f"ALTER USER root@'{HOST}' IDENTIFIED BY '{self.admin_password}';\n"
+            f"GRANT ALL ON *.* TO root@'{HOST}' WITH GRANT OPTION;\n"
+            f"CREATE USER IF NOT EXISTS {self.user}@'{HOST}' IDENTIFIED BY '{self.password}';\n"
+            f"CREATE DATABASE IF NOT EXISTS {self.database};\n"
+            f"GRANT ALL ON {self.database}.* TO {self.user}@'{HOST}';\n"
+        )
+        (self.root / "server.cnf").write_text(
+            f"[mariadbd]\ndatadir={self.data}\nsocket={self.data}/s\npid-file={self.data}/server.pid\n"
+            f"init-file={self.root}/init.sql\n" + SETTINGS + "\n".join(self.settings) + "\n"
+        )
+
+    def _command(self) -> list[str]:
+        return [mariadb_program("mariadbd"), f"--defaults-file={self.root}/server.cnf", f"--port={self.port}"]
+
+    def _is_ready(self) -> bool:
+        # The port is open before the server serves; the greeting comes after init.sql has run.
+        try:
+            with socket.create_connection((self.host, self.port), timeout=0.5) as probe:
+                return len(probe.recv(5)) == 5
+        except OSError:
+            return False
