@@ -3,7 +3,7 @@
     client ──> FaultProxy.port ──(pass, refuse, blackhole, latency, rate, rst_after, fin_after)──> server
 
 In its own process because a C++ client may hold the GIL while it waits for the peer: a proxy in a thread would then
-wait for the lock that waits for the proxy. Delay and rate are modelled as a line: bytes arrive when their time has come,
+wait for the lock that waits for the proxy. Delay and rate are modelled as a line: bytes arrive when their time comes,
 so that 20 ms of latency do not also divide the throughput.
 """
 
