@@ -1,0 +1,47 @@
+# Needs only make, a POSIX shell and Python 3.11 or later. Root or not; HOME may be empty or not writable.
+.POSIX:
+PYTHON = python3
+VENV   = .venv
+BIN    = $(VENV)/bin
+
+help:
+	@echo 'make demo      build sample databases and run one query over three of them (no server needed)'
+	@echo 'make notebook  the same in JupyterLab'
+	@echo 'make test      everything: servers, style, types, import contracts, tests, notebooks, examples of the docs'
+	@echo 'make lint      style, types, import contracts'
+	@echo 'make test-min  the tests on the oldest versions that pyproject.toml allows'
+	@echo 'make fuzz      random queries and data until you stop it or something is wrong'
+	@echo 'make bench     the benchmarks, against the ways they are compared with'
+	@echo 'make venv      the virtual environment that all of these use, in $(VENV)'
+	@echo 'make clean     remove everything that was made here'
+
+venv: $(VENV)/.test
+demo: $(VENV)/.base
+	@sh scripts/run.sh $(BIN)/python -m fedq demo
+notebook: $(VENV)/.notebook
+	@sh scripts/run.sh $(BIN)/python -m fedq demo --build
+	@sh scripts/run.sh $(BIN)/jupyter lab --notebook-dir=notebooks
+test: $(VENV)/.test
+	@sh scripts/test.sh $(BIN)
+lint: $(VENV)/.test
+	@sh scripts/lint.sh $(BIN)
+test-min: .venv-min/.minimum
+	@sh scripts/servers.sh
+	@sh scripts/run.sh .venv-min/bin/python -m pytest -q -n 2 --dist loadfile tests
+fuzz: $(VENV)/.test
+	@test -d tests/properties || { echo 'make fuzz: there is no tests/properties yet' >&2; exit 1; }
+	@HYPOTHESIS_PROFILE=fuzz sh scripts/run.sh $(BIN)/python -m pytest -q -n 2 --timeout 0 tests/properties
+bench: $(VENV)/.test
+	@sh scripts/bench.sh $(BIN)
+clean:
+	rm -rf $(VENV) .venv-min build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf benchmarks/data
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What is installed is as new as its list. A larger set serves the smaller ones: see venv.sh.
+$(VENV)/.base $(VENV)/.notebook $(VENV)/.test: pyproject.toml scripts/venv.sh
+	@sh scripts/venv.sh $(PYTHON) $@
+.venv-min/.minimum: pyproject.toml scripts/venv.sh scripts/minimum.py
+	@sh scripts/venv.sh $(PYTHON) $@
+
+.PHONY: help venv demo notebook test lint test-min fuzz bench clean

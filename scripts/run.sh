@@ -1,0 +1,4 @@
+#!/bin/sh
+# usage: run.sh COMMAND...    runs it with a home that can be written to
+. scripts/home.sh
+exec "$@"

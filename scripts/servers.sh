@@ -1,0 +1,17 @@
+#!/bin/sh
+# Installs PostgreSQL and MariaDB for the tests where that can be done (root and apt). Never fails: what is missing after
+# this is skipped, counted and printed by the tests. PostgreSQL also comes as a wheel, with the extra `test`.
+missing=
+[ -n "${FEDQ_PGBIN:-}" ] || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+    missing=postgresql
+PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mariadbd >/dev/null || missing="$missing mariadb-server"
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "==> installing $missing for the tests (they start their own servers; no service is started)"
+    # shellcheck disable=SC2086  # one word per package
+    sh scripts/apt.sh $missing || echo "==> could not install $missing; the tests that need it are skipped and counted"
+else
+    echo "==> not installed: $missing (root and apt-get would do it); what needs it is skipped and counted"
+fi
+exit 0
