@@ -17,43 +17,15 @@ A source never decides what to read; a planner never knows how. Rules every impl
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from fedq.catalog.schema import Column, PhysicalTable, TableSchema
-from fedq.types import Type
+from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.plan.nodes import Output, Select
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """One column of a statement's result."""
-
-    sql: str
-    """The expression in the database's dialect."""
-    name: str
-    type: Type
-    """What must arrive: the read yields exactly this type or raises."""
-    column: Column | None = None
-    """The stored column when the expression is one: its native type and policy decide how it is read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Select:
-    """A statement as parts, so that a source can wrap every output in what its transport needs."""
-
-    outputs: tuple[Output, ...]
-    tail: str
-    """Everything after the select list: `FROM … WHERE … GROUP BY … ORDER BY … LIMIT …`."""
-    is_distinct: bool = False
-
-    @property
-    def sql(self) -> str:
-        """The statement as plain SQL, for people."""
-        distinct = "DISTINCT " if self.is_distinct else ""
-        return f"SELECT {distinct}{', '.join(output.sql for output in self.outputs) or 'NULL'} {self.tail}"
+__all__ = ["Output", "Select", "Session", "Source"]
 
 
 class Session(Protocol):

@@ -1,0 +1,129 @@
+"""The bound query: what binding hands to planning, and the steps that make it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fedq.bind.check import check_allowed
+from fedq.bind.params import bind_params
+from fedq.bind.parse import parse_query
+from fedq.bind.resolve import Lookup, Placing, resolve_tables
+from fedq.bind.scope import ORIGIN, Occurrence, Scopes, base_tables
+from fedq.catalog.model import Catalog
+from fedq.errors import InvalidQuery
+from fedq.sql import Edit, apply_edits, exp, span_of, tokenize
+
+
+@dataclass(frozen=True, slots=True)
+class BoundQuery:
+    """A query whose every table is settled."""
+
+    text: str
+    """The user's text with parameters as `$name`."""
+    params: Mapping[str, Any]
+    tree: exp.Expression
+    scopes: Scopes
+    local: str
+    """The text as the local engine runs it: table names replaced by the occurrences' ids, nothing else."""
+
+    @property
+    def occurrences(self) -> Sequence[Occurrence]:
+        """Every place where a base table is read."""
+        return self.scopes.occurrences
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The databases it reads, in order of appearance."""
+        return tuple(dict.fromkeys(occurrence.table.database for occurrence in self.occurrences))
+
+
+def bind(sql: str, params: Any, catalog: Catalog, lookup: Lookup, placing: Placing) -> BoundQuery:
+    """Bind one query.
+
+    Raises: SQLSyntaxError, NotAllowed, ReadOnlyError, ParameterError, TableNotFound, AmbiguousTable, CatalogError.
+    """
+    text, values = bind_params(_without_frame_marks(sql), params)
+    tree = parse_query(text)
+    check_allowed(text, tree)
+    nodes = base_tables(tree)
+    tables = resolve_tables(text, nodes, catalog, lookup, placing)
+    scopes = Scopes(tree, nodes, tables)
+    return BoundQuery(text, values, tree, scopes, localize(text, scopes))
+
+
+def _without_frame_marks(sql: str) -> str:
+    """`from @df` insists on the DataFrame: its mark becomes a qualifier, `from dataframes.df`."""
+    tokens = tokenize(sql)
+    edits = [
+        Edit(mark.start, mark.end + 1, "dataframes.")
+        for before, mark in zip(tokens, tokens[1:], strict=False)
+        if mark.text == "@" and before.text.lower() in ("from", "join")
+    ]
+    return apply_edits(sql, edits)
+
+
+def localize(text: str, scopes: Scopes) -> str:
+    """The text with every base table's name replaced by its occurrence's id, under the name the rest of the query uses."""
+    edits = [_table_edit(text, occurrence) for occurrence in scopes.occurrences]
+    for column in scopes.tree.find_all(exp.Column):
+        if column.args.get("db") is not None and (edit := _qualifier_edit(column, scopes)) is not None:
+            edits.append(edit)
+    if any(occurrence.has_origin for occurrence in scopes.occurrences):
+        edits += _hide_origin(text, scopes)
+    return apply_edits(text, edits)
+
+
+def _table_edit(text: str, occurrence: Occurrence) -> Edit:
+    node = occurrence.node
+    start, end = span_of(node.this, node.args.get("db"), node.args.get("catalog")) or (0, 0)
+    name = '"' + occurrence.id.replace('"', '""') + '"'
+    needs_alias = not node.alias and not isinstance(node.parent, (exp.Summarize, exp.Describe)) and not _is_table_statement(text, start)
+    written = span_of(node.this) or (start, end)
+    return Edit(start, end, f"{name} AS {text[written[0] : written[1]]}" if needs_alias else name)
+
+
+def _is_table_statement(text: str, start: int) -> bool:
+    """`TABLE t`, where no alias may stand."""
+    return text[:start].rstrip()[-5:].lower() == "table"
+
+
+def _qualifier_edit(column: exp.Column, scopes: Scopes) -> Edit | None:
+    """`shop.orders.id` → `orders.id`, where shop.orders is a table of the query."""
+    for occurrence in scopes.occurrences:
+        node = occurrence.node
+        db, catalog = column.args.get("db"), column.args.get("catalog")
+        mine = [part.name.lower() for part in (node.args.get("catalog"), node.args.get("db")) if part is not None]
+        theirs = [part.name.lower() for part in (catalog, db) if part is not None]
+        if not node.alias and column.table.lower() == node.name.lower() and mine and mine[-len(theirs) :] == theirs:
+            span = span_of(db, catalog)
+            table = span_of(column.args["table"])
+            return Edit(span[0], table[0], "") if span and table else None
+    return None
+
+
+def _hide_origin(text: str, scopes: Scopes) -> list[Edit]:
+    """`*` must not show the hidden column: `select *, _database` → `select * EXCLUDE (_database), _database`."""
+    edits = []
+    for block in scopes.blocks.values():
+        for projection in block.node.expressions:
+            star = projection.this if isinstance(projection, exp.Column) else projection
+            if isinstance(star, exp.Star) and _shows_origin(projection, block.tables):
+                edits.append(_exclude(text, star))
+    return edits
+
+
+def _shows_origin(projection: exp.Expression, tables: Mapping[str, Occurrence]) -> bool:
+    if isinstance(projection, exp.Column):
+        occurrence = tables.get(projection.table.lower())
+        return occurrence is not None and occurrence.has_origin
+    return any(occurrence.has_origin for occurrence in tables.values())
+
+
+def _exclude(text: str, star: exp.Star) -> Edit:
+    span = span_of(star)
+    if span is None or star.args.get("except_"):
+        message = f"{ORIGIN} cannot be read beside a star that excludes columns"
+        raise InvalidQuery(message, sql=text, span=span, hint="Name the columns instead of the star.")
+    return Edit(span[0], span[1], f"* EXCLUDE ({ORIGIN})")

@@ -1,0 +1,59 @@
+"""What user SQL may not call: anything that reaches files, servers or the engine's own settings past the catalog.
+
+Fails closed: of functions in FROM only a short list may be used; every other table function is refused by name. Scalar functions
+are refused where they show the machine. (The engine that runs the text has external access switched off and its configuration
+locked as well: this check is what gives a readable error, not the only fence.)
+"""
+
+from __future__ import annotations
+
+from fedq.errors import NotAllowed
+from fedq.sql import exp, span_of
+
+#: table functions that only make rows out of their arguments
+TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree", "summary"})
+#: scalar functions that show the machine or the session, or change something
+SCALAR_FUNCTIONS = frozenset({
+    "getenv", "current_setting", "set_config", "getvariable", "query", "query_table", "nextval", "currval", "write_log", "parse_duckdb_log_message",
+    "read_text", "read_blob", "read_csv", "read_csv_auto", "read_parquet", "parquet_scan", "read_json", "read_json_auto", "glob", "sniff_csv",
+    "pg_read_file", "load_file", "txid_current", "current_connection_id", "current_query", "current_query_id", "add_parquet_key", "in_search_path",
+    "which_secret", "duckdb_secrets", "parse_path", "file_exists", "enable_logging", "shell", "icu_load_key",
+})  # fmt: skip
+
+
+def check_allowed(text: str, tree: exp.Expression) -> None:
+    """Refuse what a query may not call. Raises: NotAllowed."""
+    for node in tree.walk():
+        if isinstance(node, exp.Table):
+            _check_table(text, node)
+        elif isinstance(node, exp.Func):
+            name = function_name(node)
+            if name in SCALAR_FUNCTIONS:
+                raise _refusal(text, node, f"the function {name}() may not be used in a query")
+        elif isinstance(node, (exp.Command, exp.Into, exp.Lock)):
+            raise _refusal(text, node, f"{node.key.upper()} may not be used in a query")
+
+
+def function_name(node: exp.Func) -> str:
+    """The function's name in lower case, as the user wrote it where that is known."""
+    return (node.name if isinstance(node, exp.Anonymous) else str(node.meta.get("name") or node.sql_name())).lower()
+
+
+def _check_table(text: str, node: exp.Table) -> None:
+    this = node.this
+    if isinstance(this, exp.Identifier):
+        span = span_of(this)
+        if span and text[span[0]] == "'":
+            message = f"the query reads a file, {this.name!r}, past the catalog"
+            hint = "Add the file to the catalog as a database and use its table name."
+            raise NotAllowed(message, sql=text, span=span, hint=hint)
+        return
+    if isinstance(this, exp.Func):
+        name = function_name(this)
+        if name not in TABLE_FUNCTIONS and not isinstance(this, (exp.GenerateSeries, exp.Unnest, exp.ExplodingGenerateSeries)):
+            raise _refusal(text, this, f"the table function {name}() may not be used in a query")
+
+
+def _refusal(text: str, node: exp.Expression, message: str) -> NotAllowed:
+    hint = "Queries read the tables of the catalog and nothing else; put files and servers into the catalog."
+    return NotAllowed(message, sql=text, span=span_of(node) or span_of(*node.find_all(exp.Identifier)), hint=hint)

@@ -1,0 +1,217 @@
+"""Parameters: `:name`, `$name` and `?` are found in tokens and become DuckDB parameters; values are never pasted into the text.
+
+    where id = :id and tag in :tags          {"id": 3, "tags": ["a", "b"]}
+    where id = $id and tag in ($tags_1, $tags_2)   {"id": 3, "tags_1": "a", "tags_2": "b"}
+
+Tokens and not the syntax tree, because a tree takes `list[:n]`, a DuckDB slice by column n, for a parameter. A colon right after a
+bracket, a word, a number or a string is never a parameter, which leaves `::`, slices, JSON paths and struct literals alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import enum
+import math
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from fedq.errors import ParameterError
+from fedq.sql import Edit, Token, TokenType, apply_edits, tokenize
+
+_SCALARS = (bool, int, float, Decimal, str, bytes, dt.date, dt.time, dt.timedelta, uuid.UUID)
+_CLOSERS = {
+    TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING, TokenType.R_BRACKET, TokenType.R_PAREN,
+    TokenType.R_BRACE, TokenType.L_BRACKET,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One parameter in the text."""
+
+    start: int
+    end: int
+    name: str | None
+    """None for `?`."""
+
+
+def slots(sql: str) -> list[Slot]:
+    """Every parameter of the text, in order.
+
+    >>> [slot.name for slot in slots("select l[1:n], ':no' from t where a = :a and b::int = $b")]
+    ['a', 'b']
+    """
+    return list(_find(tokenize(sql)))
+
+
+def names(sql: str) -> tuple[str, ...]:
+    """The distinct names of the named parameters, in order of appearance."""
+    return tuple(dict.fromkeys(slot.name for slot in slots(sql) if slot.name is not None))
+
+
+def _find(tokens: Sequence[Token]) -> Iterator[Slot]:
+    for index, token in enumerate(tokens):
+        before = tokens[index - 1] if index else None
+        after = tokens[index + 1] if index + 1 < len(tokens) else None
+        if token.token_type is TokenType.PLACEHOLDER and token.text == "?":
+            yield Slot(token.start, token.end + 1, None)
+        elif after is None or after.start != token.end + 1 or not _is_name(after):
+            continue
+        elif token.token_type is TokenType.PARAMETER and token.text == "$":
+            yield Slot(token.start, after.end + 1, after.text)
+        elif token.token_type is TokenType.COLON and not after.text[0].isdigit() and not _closes(before, token):
+            yield Slot(token.start, after.end + 1, after.text)
+
+
+def _is_name(token: Token) -> bool:
+    return token.token_type is not TokenType.STRING and token.text.replace("_", "a").isalnum()
+
+
+def _closes(before: Token | None, colon: Token) -> bool:
+    """Whether what stands before a colon ends an operand, so that the colon is a slice, a path or a struct's."""
+    if before is None:
+        return False
+    if before.token_type in _CLOSERS:
+        return True
+    return before.end + 1 == colon.start and before.text[-1:].isalnum()
+
+
+def bind_params(sql: str, params: Mapping[str, Any] | Sequence[Any] | None) -> tuple[str, dict[str, Any]]:
+    """The text with every parameter as `$name`, and the values by those names.
+
+    A list, tuple, set, array or Series after IN becomes as many parameters; an empty one becomes a subquery without rows, so that IN is
+    FALSE and NOT IN is TRUE, also for NULL.
+
+    Raises: ParameterError for a missing, unused or unbindable one.
+    """
+    found = slots(sql)
+    values = _values(sql, found, params)
+    edits: list[Edit] = []
+    bound: dict[str, Any] = {}
+    for slot, (name, value) in zip(found, values, strict=True):
+        edits.append(Edit(slot.start, slot.end, _place(sql, slot, name, value, bound)))
+    return apply_edits(sql, edits), bound
+
+
+def _place(sql: str, slot: Slot, name: str, value: Any, bound: dict[str, Any]) -> str:
+    """The text that stands for one parameter; its values are added to `bound`."""
+    if not _is_list(value):
+        bound[name] = plain(name, value)
+        return f"${name}"
+    before = sql[: slot.start].rstrip()
+    is_inside = before.endswith("(") and sql[slot.end :].lstrip().startswith(")")
+    opener = before[:-1].rstrip() if is_inside else before
+    if opener[-2:].lower() != "in":
+        bound[name] = [plain(name, item) for item in value]
+        return f"${name}"
+    items = [plain(name, item) for item in value]
+    if not items:
+        return "SELECT NULL WHERE FALSE" if is_inside else "(SELECT NULL WHERE FALSE)"
+    keys = [f"{name}_{number}" for number in range(1, len(items) + 1)]
+    bound.update(zip(keys, items, strict=True))
+    text = ", ".join(f"${key}" for key in keys)
+    return text if is_inside else f"({text})"
+
+
+def _values(sql: str, found: Sequence[Slot], params: Mapping[str, Any] | Sequence[Any] | None) -> list[tuple[str, Any]]:
+    """Name and value of every slot."""
+    is_numbered = bool(found) and all(slot.name is not None and slot.name.isdigit() for slot in found)
+    if params is None:
+        params = {}
+    if isinstance(params, (str, bytes)) or not isinstance(params, (Mapping, Sequence)):
+        message = f"params must be a mapping or a sequence, not {type(params).__name__}"
+        raise ParameterError(message, hint='Write params={"name": value}, or params=[value] for ?.')
+    if isinstance(params, Mapping):
+        return _named(sql, found, {str(key): value for key, value in params.items()})
+    if is_numbered:
+        highest = max(int(slot.name or 0) for slot in found)
+        _count(sql, highest, params)
+        return [(f"p{slot.name}", params[int(slot.name or 0) - 1]) for slot in found]
+    if any(slot.name is not None for slot in found):
+        slot = next(slot for slot in found if slot.name is not None)
+        message = f"the query names its parameter {sql[slot.start : slot.end]}, but params is a sequence"
+        raise ParameterError(message, sql=sql, span=(slot.start, slot.end), hint='Pass a mapping: params={"name": value}.')
+    _count(sql, len(found), params)
+    return [(f"p{number}", value) for number, value in enumerate(params, 1)]
+
+
+def _count(sql: str, wanted: int, params: Sequence[Any]) -> None:
+    if wanted != len(params):
+        message = f"the query has {wanted} parameter{'s' * (wanted != 1)}, params has {len(params)} value{'s' * (len(params) != 1)}"
+        raise ParameterError(message, hint="Give one value for every ? of the query, in order.")
+
+
+def _named(sql: str, found: Sequence[Slot], params: dict[str, Any]) -> list[tuple[str, Any]]:
+    values: list[tuple[str, Any]] = []
+    for slot in found:
+        if slot.name is None:
+            hint = "Write :name and pass params={\"name\": value}, or pass a sequence for ?."
+            message = "the query has a ? but params is a mapping" if params else "the query has a ? and no params were given"
+            raise ParameterError(message, sql=sql, span=(slot.start, slot.end), hint=hint)
+        if slot.name not in params:
+            near = difflib.get_close_matches(slot.name, params, 1)
+            hint = f"Did you mean :{near[0]}?" if near else f'Pass it: params={{"{slot.name}": …}}.'
+            message = f"parameter :{slot.name} has no value"
+            raise ParameterError(message, sql=sql, span=(slot.start, slot.end), hint=hint, parameter=slot.name)
+        values.append((slot.name, params[slot.name]))
+    unused = [name for name in params if name not in {slot.name for slot in found}]
+    if unused:
+        used = [slot.name for slot in found if slot.name]
+        near = difflib.get_close_matches(unused[0], used, 1)
+        hint = f"Did you mean :{near[0]}?" if near else "Remove it from params, or use it in the query."
+        raise ParameterError(f"parameter {unused[0]!r} is not in the query", hint=hint, parameter=unused[0])
+    return values
+
+
+def _is_list(value: Any) -> bool:
+    if isinstance(value, (list, tuple, set, frozenset, range)):
+        return not (isinstance(value, tuple) and hasattr(value, "_fields"))
+    return hasattr(value, "tolist") and hasattr(value, "__len__") and getattr(value, "shape", None) != ()
+
+
+def plain(name: str, value: Any) -> Any:
+    """A value as one of the plain Python types that can be bound: Enum → its value, numpy and pandas scalars → Python's.
+
+    Raises: ParameterError for any other type.
+    """
+    if isinstance(value, enum.Enum):
+        value = value.value
+    if value is None or _is_missing(value):
+        return None
+    if type(value) in _SCALARS or type(value) is dt.datetime:
+        return value
+    if hasattr(value, "to_pydatetime"):  # pandas.Timestamp: a datetime whose nanoseconds must not be lost
+        if getattr(value, "nanosecond", 0):
+            raise ParameterError(f"parameter :{name} has nanoseconds, which no database here keeps", hint="Round it to microseconds.")
+        return value.to_pydatetime()
+    if hasattr(value, "to_pytimedelta"):
+        return value.to_pytimedelta()
+    if hasattr(value, "item") and getattr(value, "shape", None) == ():  # a numpy scalar
+        item = value.item()
+        if type(item) is int and "datetime" in type(value).__name__:
+            raise ParameterError(f"parameter :{name} has nanoseconds, which no database here keeps", hint="Use microseconds: x.astype('M8[us]').")
+        return plain(name, item) if type(item) is not type(value) else item
+    if isinstance(value, _SCALARS):
+        return _upcast(value)
+    kind = type(value).__name__
+    hint = "Bind int, float, Decimal, str, bytes, bool, None, dates and times, UUID, or a list of these."
+    raise ParameterError(f"parameter :{name} is a {kind}, which cannot be bound", hint=hint, parameter=name)
+
+
+def _is_missing(value: Any) -> bool:
+    """pandas.NA and NaT; a float NaN is a value."""
+    return type(value).__name__ in ("NAType", "NaTType")
+
+
+def _upcast(value: Any) -> Any:
+    """An instance of a subclass (str, int, …) as the plain type itself."""
+    for kind in (dt.datetime, *_SCALARS):
+        if isinstance(value, kind) and kind not in (dt.date, dt.datetime, dt.time):
+            if kind is float and math.isnan(value):
+                return math.nan
+            return kind(value) if kind not in (dt.timedelta, uuid.UUID) else value
+    return value

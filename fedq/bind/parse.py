@@ -1,0 +1,34 @@
+"""One statement that may run: text with bound parameters, and its tree."""
+
+from __future__ import annotations
+
+from fedq.errors import NotAllowed, ReadOnlyError, SQLSyntaxError
+from fedq.sql import exp, parse
+
+_READS = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery, exp.Pivot, exp.Summarize, exp.Describe)
+_WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable)
+
+
+def parse_query(text: str) -> exp.Expression:
+    """The tree of the one reading statement in `text`.
+
+    >>> type(parse_query("select 1")).__name__
+    'Select'
+
+    Raises: SQLSyntaxError, NotAllowed, ReadOnlyError.
+    """
+    trees = parse(text)
+    if not trees:
+        raise SQLSyntaxError("the query is empty", hint="Write a SELECT.")
+    if len(trees) > 1:
+        raise NotAllowed(f"the text holds {len(trees)} statements; a query is one", hint="Run them one by one.")
+    tree = trees[0]
+    if isinstance(tree, _WRITES):
+        verb = type(tree).__name__.upper()
+        message = f"query() only reads, and this is a statement that writes ({verb})"
+        raise ReadOnlyError(message, hint="Use execute() for INSERT, UPDATE and DELETE, and its native= for DDL.")
+    if not isinstance(tree, _READS):
+        verb = text.split(None, 1)[0].strip(";").upper()[:20]
+        message = f"{verb} is not a query"
+        raise NotAllowed(message, hint="A query is one SELECT, WITH, VALUES, FROM, PIVOT, DESCRIBE or SUMMARIZE.")
+    return tree

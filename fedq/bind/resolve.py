@@ -1,0 +1,210 @@
+"""Table names → where they live → what they look like. Every name of the query is settled here, before anything else reads it.
+
+Precedence, highest first: `using=` of the call and of `fed.using(...)`, a database-qualified name in the text (`shop.orders`), the catalog's
+entry, its pattern, the one database that has such a table; then a DataFrame of that name. A name that two databases have and the
+catalog does not settle is an error that names both: a guess would be a wrong answer on the day the second table appears.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from fedq.catalog.model import Catalog, Database, TableEntry
+from fedq.catalog.schema import Column, PhysicalTable, TableSchema
+from fedq.errors import AmbiguousTable, CatalogError, TableNotFound
+from fedq.sql import exp, span_of
+from fedq.types import Comparison, parse_type
+
+#: the database that holds the DataFrames of a call
+FRAMES = "dataframes"
+
+
+class Lookup(Protocol):
+    """What resolving needs to know of the databases; the federation answers it from its sources."""
+
+    def databases_with(self, table: PhysicalTable) -> Sequence[tuple[str, PhysicalTable]]:
+        """Every database that has a table of this name (and schema, when given), with its exact name there."""
+
+    def describe(self, tables: Sequence[tuple[str, PhysicalTable]]) -> Sequence[TableSchema | None]:
+        """(database, table) pairs as they are now; None where there is no such table."""
+
+    def known_names(self) -> Sequence[str]:
+        """Table names for suggestions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Where the call and the federation's view put tables, over and above the catalog."""
+
+    everywhere: str | None = None
+    """One database for every table."""
+    tables: Mapping[str, str] | None = None
+    """Logical name (lower case) → database."""
+
+    def of(self, name: str) -> str | None:
+        """The database this view puts `name` in, if it does."""
+        return (self.tables or {}).get(name.lower()) or self.everywhere
+
+
+@dataclass(frozen=True, slots=True)
+class BoundTable:
+    """A logical table with its place and its columns (by logical name)."""
+
+    name: str
+    database: str
+    schema: TableSchema
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Its columns under their logical names."""
+        return self.schema.columns
+
+    def column(self, name: str) -> Column | None:
+        """The column of that name, case-insensitively."""
+        wanted = name.lower()
+        return next((column for column in self.schema.columns if column.name.lower() == wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A name with the places to try, in order."""
+
+    node: exp.Table
+    name: str
+    entry: TableEntry | None
+    database: str
+    candidates: tuple[PhysicalTable, ...]
+
+
+def resolve_tables(text: str, nodes: Sequence[exp.Table], catalog: Catalog, lookup: Lookup, placing: Placing) -> list[BoundTable]:
+    """The table each node means, in order. Raises: TableNotFound, AmbiguousTable, CatalogError."""
+    wanted = [_place(text, node, catalog, lookup, placing) for node in nodes]
+    pairs = list(dict.fromkeys((want.database, table) for want in wanted for table in want.candidates))
+    described = dict(zip(pairs, lookup.describe(pairs), strict=True))
+    bound = []
+    for want in wanted:
+        schema = next((found for table in want.candidates if (found := described[want.database, table])), None)
+        if schema is None:
+            raise _missing(text, want, catalog, lookup)
+        bound.append(bind_table(want.name, catalog.databases.get(want.database), want.entry, schema, want.database))
+    return bound
+
+
+def _place(text: str, node: exp.Table, catalog: Catalog, lookup: Lookup, placing: Placing) -> _Wanted:
+    name, qualifier, outer = node.name, node.args.get("db"), node.args.get("catalog")
+    forced = placing.of(name)
+    if forced is not None and forced not in catalog.databases and forced != FRAMES:
+        raise _unknown_database(forced, catalog, text, None)
+    if forced is None and (outer is not None or qualifier is not None):
+        return _place_qualified(text, node, catalog)
+    entry = catalog.entry(name)
+    if entry is not None:
+        database = forced or entry.database
+        own = PhysicalTable(entry.schema, entry.table or (name if entry.is_pattern else entry.name))
+        logical = PhysicalTable(None, name)
+        candidates = (own,) if database == entry.database else tuple(dict.fromkeys((own, PhysicalTable(None, own.name), logical)))
+        return _Wanted(node, name, entry, database, candidates)
+    if forced is not None:
+        return _Wanted(node, name, None, forced, (PhysicalTable(qualifier.name if qualifier else None, name),))
+    found = lookup.databases_with(PhysicalTable(None, name))
+    real = [place for place in found if place[0] != FRAMES] or list(found)
+    if len({database for database, _ in real}) > 1:
+        where = sorted({database for database, _ in real})
+        message = f"table {name!r} is in {_listing(where)}, and the catalog does not say which is meant"
+        hint = f'Write {where[0]}.{name}, or settle it in [tables]: {name} = "{where[0]}".'
+        raise AmbiguousTable(message, sql=text, span=span_of(node.this), hint=hint, table=name, databases=tuple(where))
+    if not real:
+        raise _not_found(text, node, name, lookup, catalog)
+    database, physical = real[0]
+    return _Wanted(node, name, None, database, (physical,))
+
+
+def _place_qualified(text: str, node: exp.Table, catalog: Catalog) -> _Wanted:
+    """`database.table` and `database.schema.table`."""
+    name, schema = node.name, None
+    database = node.args["db"].name
+    if node.args.get("catalog") is not None:
+        database, schema = node.args["catalog"].name, node.args["db"].name
+    exact = next((known for known in catalog.databases if known.lower() == database.lower()), None)
+    if exact is None:
+        raise _unknown_database(database, catalog, text, span_of(node.args.get("catalog") or node.args["db"]))
+    entry = catalog.entry(name)
+    candidates = [PhysicalTable(schema, name)]
+    if entry is not None and entry.database == exact and schema is None:
+        candidates.insert(0, PhysicalTable(entry.schema, entry.table or entry.name))
+    return _Wanted(node, name, entry if entry is not None and entry.database == exact else None, exact, tuple(candidates))
+
+
+def bind_table(name: str, database: Database | None, entry: TableEntry | None, schema: TableSchema, place: str) -> BoundTable:
+    """A described table under the catalog's names, types and policies. Raises: CatalogError for a column that is not there."""
+    default = (entry and entry.on_unrepresentable) or (database.on_unrepresentable if database else "error")
+    physical = {column.physical.lower(): column for column in schema.columns}
+    columns = {key: replace(column, policy=default) for key, column in physical.items()}
+    is_home = entry is not None and database is not None and entry.database == database.name
+    for logical, told in (entry.columns if entry else {}).items():
+        key = (told.physical or logical).lower()
+        if key not in columns and not is_home:
+            key = logical.lower()
+        if key not in columns:
+            raise _no_such_column(name, place, entry, told.physical or logical, schema)
+        column = replace(columns[key], name=logical, policy=told.on_unrepresentable or default, storage=told.storage)
+        if told.type:
+            column = replace(column, type=parse_type(told.type), comparison=Comparison.UNLIKE)
+        if told.collation:
+            column = replace(column, comparison=Comparison.UNLIKE, collation=told.collation)
+        columns[key] = column
+    final = tuple(_with_policy(column) for column in columns.values())
+    return BoundTable(name, place, replace(schema, columns=final))
+
+
+def _with_policy(column: Column) -> Column:
+    """Policy "text" makes a column text, whatever it was."""
+    if column.policy == "text" and column.type.family != "text":
+        return replace(column, type=parse_type("VARCHAR"), comparison=Comparison.UNLIKE)
+    return column
+
+
+def _no_such_column(name: str, place: str, entry: TableEntry | None, wanted: str, schema: TableSchema) -> CatalogError:
+    names = [column.physical for column in schema.columns]
+    near = difflib.get_close_matches(wanted, names, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(names[:12])}."
+    where = f" ({entry.place})" if entry else ""
+    return CatalogError(f"table {name!r} in database {place!r} has no column {wanted!r}{where}", hint=hint, table=name, column=wanted)
+
+
+def _missing(text: str, want: _Wanted, catalog: Catalog, lookup: Lookup) -> TableNotFound:
+    """The catalog or the text sent us to a database that has no such table."""
+    tried = want.candidates[0]
+    where = f" ({want.entry.place})" if want.entry is not None else ""
+    others = [database for database, _ in lookup.databases_with(PhysicalTable(None, want.name)) if database != want.database]
+    names = [name.rpartition(".")[2] for name in lookup.known_names()]
+    near = difflib.get_close_matches(want.name, names, 1)
+    hint = f"Did you mean {near[0]!r}?" if near and near[0].lower() != want.name.lower() else "`fedq tables` lists what there is."
+    if others:
+        hint = f"{_listing(others)} has one."
+    message = f"database {want.database!r} has no table {tried.name!r}{where}"
+    return TableNotFound(message, sql=text, span=span_of(want.node.this), hint=hint, table=want.name, database=want.database)
+
+
+def _not_found(text: str, node: exp.Table, name: str, lookup: Lookup, catalog: Catalog) -> TableNotFound:
+    names = list(dict.fromkeys([*(entry.name for entry in catalog.tables.values() if not entry.is_pattern), *lookup.known_names()]))
+    near = difflib.get_close_matches(name.lower(), [known.lower() for known in names], 1, 0.6)
+    suggestion = next((known for known in names if near and known.lower() == near[0]), None)
+    where = f"catalog {catalog.file}" if catalog.file else "the catalog"
+    hint = f"Did you mean {suggestion!r}?" if suggestion else "`fedq tables` (in a notebook `%fedq :tables`) lists what there is."
+    message = f"no table {name!r} in {where}, nor in its databases"
+    return TableNotFound(message, sql=text, span=span_of(node.this), hint=hint, table=name, suggestion=suggestion)
+
+
+def _unknown_database(name: str, catalog: Catalog, text: str, span: tuple[int, int] | None) -> TableNotFound:
+    near = difflib.get_close_matches(name, catalog.databases, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"There is {_listing(list(catalog.databases))}."
+    return TableNotFound(f"there is no database {name!r}", sql=text, span=span, hint=hint, database=name)
+
+
+def _listing(names: Sequence[str]) -> str:
+    quoted = [repr(name) for name in names]
+    return " and ".join([", ".join(quoted[:-1]), quoted[-1]]) if len(quoted) > 1 else "".join(quoted) or "no database"

@@ -1,0 +1,276 @@
+"""Query blocks: which names mean which tables, and which columns of each table the query can touch.
+
+    select c.name from customers c where exists (select 1 from orders o where o.cid = c.id)
+    Block(c → customers) ── Block(o → orders)        customers: id, name      orders: cid
+
+Both answers are supersets on purpose. A column is kept wherever its name could mean it; a reference resolves to a table only when it
+cannot mean anything else. What is unclear is kept whole and resolved to nothing, which costs time and never a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from fedq.bind.resolve import BoundTable
+from fedq.catalog.schema import Column
+from fedq.sql import exp, span_of
+
+#: the hidden column that says which database a row was loaded from
+ORIGIN = "_database"
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One place in the text where a base table is read."""
+
+    id: str
+    """Its name in the local engine, unique in the query: `customers@1`."""
+    node: exp.Table
+    table: BoundTable
+    columns: tuple[Column, ...]
+    """Those the query can touch, in the table's order."""
+    has_origin: bool = False
+    """Whether the query reads its `_database`."""
+
+    @property
+    def alias(self) -> str:
+        """The name by which the query's columns refer to it."""
+        return str(self.node.alias or self.node.name)
+
+
+@dataclass(eq=False, slots=True)
+class Block:
+    """One SELECT with the sources of its FROM."""
+
+    node: exp.Select
+    parent: Block | None
+    tables: dict[str, Occurrence] = field(default_factory=dict)
+    """Base tables by alias, lower case."""
+    derived: dict[str, exp.Expression | None] = field(default_factory=dict)
+    """Other sources by alias: the query of a derived table or CTE, None for what cannot be looked into."""
+    is_opaque: bool = False
+    """Whether some source has no name or two share one, so that nothing resolves."""
+
+
+def base_tables(tree: exp.Expression) -> list[exp.Table]:
+    """The nodes that name a base table, in the order of the text: not functions, not the names of CTEs."""
+    found = [node for node in tree.find_all(exp.Table) if isinstance(node.this, exp.Identifier) and cte_of(node) is None]
+    return sorted(found, key=lambda node: (span_of(node.this) or (0, 0)))
+
+
+def cte_of(node: exp.Table) -> exp.CTE | None:
+    """The CTE a table name means, by SQL's rules of visibility; None for a base table."""
+    if node.args.get("db") is not None:
+        return None
+    wanted = node.name.lower()
+    child: exp.Expression = node
+    parent = node.parent
+    while parent is not None:
+        clause = parent if isinstance(parent, exp.With) else None
+        if clause is None and (with_ := parent.args.get("with_")) is not None and with_ is not child:
+            for cte in with_.expressions:
+                if cte.alias.lower() == wanted:
+                    return cte
+        if clause is not None:  # inside a CTE: those before it, and itself when recursive
+            for cte in clause.expressions:
+                if cte is child:
+                    if clause.args.get("recursive") and cte.alias.lower() == wanted:
+                        return cte
+                    break
+                if cte.alias.lower() == wanted:
+                    return cte
+        child, parent = parent, parent.parent
+    return None
+
+
+class Scopes:
+    """All blocks of a query with their tables."""
+
+    def __init__(self, tree: exp.Expression, nodes: Sequence[exp.Table], tables: Sequence[BoundTable]) -> None:
+        self.tree = tree
+        self.blocks: dict[int, Block] = {}
+        occurrences = _occurrences(tree, nodes, tables)
+        self.occurrences = occurrences
+        self._by_node = {id(occurrence.node): occurrence for occurrence in occurrences}
+        for select in tree.find_all(exp.Select):  # breadth first: a parent comes before its children
+            parent = select.find_ancestor(exp.Select)
+            self.blocks[id(select)] = self._block(select, self.blocks.get(id(parent)) if parent else None)
+
+    def _block(self, select: exp.Select, parent: Block | None) -> Block:
+        block = Block(select, parent)
+        for source in sources_of(select):
+            self._add(block, source)
+        return block
+
+    def _add(self, block: Block, source: exp.Expression) -> None:
+        name = source.alias_or_name.lower() or f"?{len(block.derived)}"
+        occurrence = self._by_node.get(id(source))
+        if name in block.tables or name in block.derived or source.args.get("pivots"):
+            block.is_opaque = True
+        elif occurrence is not None and not _column_aliases(source):
+            block.tables[name] = occurrence
+        else:
+            block.derived[name] = _query_of(source)
+
+    def block_of(self, node: exp.Expression) -> Block | None:
+        """The block a node stands in."""
+        select = node.find_ancestor(exp.Select)
+        return self.blocks.get(id(select)) if select is not None else None
+
+    def resolve(self, column: exp.Column, block: Block | None = None) -> tuple[Occurrence, Column] | None:
+        """The base column a reference means, None when it could mean something else."""
+        block = block or self.block_of(column)
+        if column.args.get("db") is not None and column.table.lower() not in (block.tables if block else {}):
+            return None
+        while block is not None:
+            if block.is_opaque:
+                return None
+            if column.table:
+                if (occurrence := block.tables.get(column.table.lower())) is not None:
+                    found = occurrence.table.column(column.name)
+                    return (occurrence, found) if found else None
+                if column.table.lower() in block.derived or _has_column(block, column.table):
+                    return None
+            else:
+                hits = [(occ, found) for occ in block.tables.values() if (found := occ.table.column(column.name))]
+                if block.derived or len(hits) > 1:
+                    return None
+                if hits:
+                    return hits[0]
+            block = block.parent
+        return None
+
+    def origin(self, column: exp.Column, block: Block | None = None) -> tuple[Occurrence, Column] | None:
+        """The base column whose values a reference's values are taken from, also through derived tables and CTEs.
+
+        The values are a subset of the base column's: enough to ship keys from it, not to say that a predicate may go to it.
+        """
+        direct = self.resolve(column, block)
+        if direct is not None:
+            return direct
+        block = block or self.block_of(column)
+        while block is not None and not block.is_opaque and column.table:
+            if column.table.lower() in block.derived:
+                inner = block.derived[column.table.lower()]
+                return self._projected(inner, column.name) if isinstance(inner, exp.Select) else None
+            block = None if column.table.lower() in block.tables else block.parent
+        return None
+
+    def _projected(self, select: exp.Select, name: str) -> tuple[Occurrence, Column] | None:
+        """The base column that an output of a block is, when it is just that."""
+        for projection in select.expressions:
+            inner = projection.unalias()
+            if projection.alias_or_name.lower() == name.lower() and isinstance(inner, exp.Column):
+                return self.origin(inner, self.blocks.get(id(select))) if not isinstance(inner.this, exp.Star) else None
+        return None
+
+
+def sources_of(select: exp.Select) -> Iterator[exp.Expression]:
+    """Everything a block's FROM lists: first source, joins, laterals, and those inside parentheses."""
+    first = select.args.get("from_")
+    if first is not None:
+        yield from _unfold(first.this)
+    for join in select.args.get("joins") or []:
+        yield from _unfold(join.this)
+    for lateral in select.args.get("laterals") or []:
+        yield lateral
+
+
+def _unfold(source: exp.Expression) -> Iterator[exp.Expression]:
+    """A source, and what is joined to it inside its own parentheses."""
+    is_parenthesis = isinstance(source, exp.Subquery) and isinstance(source.this, exp.Table) and not source.alias
+    if is_parenthesis:
+        yield from _unfold(source.this)
+    else:
+        yield source
+    for join in source.args.get("joins") or []:
+        yield from _unfold(join.this)
+
+
+def _query_of(source: exp.Expression) -> exp.Expression | None:
+    """The query behind a derived table or a CTE's name, when it is one block without renamed columns."""
+    if _column_aliases(source):
+        return None
+    if isinstance(source, exp.Subquery):
+        return source.this if isinstance(source.this, exp.Select) else None
+    if isinstance(source, exp.Table) and (cte := cte_of(source)) is not None:
+        has_names = cte.args["alias"].args.get("columns")
+        return cte.this if isinstance(cte.this, exp.Select) and not has_names else None
+    return None
+
+
+def _column_aliases(source: exp.Expression) -> bool:
+    alias = source.args.get("alias")
+    return isinstance(alias, exp.TableAlias) and bool(alias.args.get("columns"))
+
+
+def _has_column(block: Block, name: str) -> bool:
+    """Whether `name.x` could be a field of a struct column called `name`."""
+    return any(occurrence.table.column(name) for occurrence in block.tables.values())
+
+
+def _occurrences(tree: exp.Expression, nodes: Sequence[exp.Table], tables: Sequence[BoundTable]) -> list[Occurrence]:
+    uses = _Uses(tree)
+    found = []
+    for number, (node, table) in enumerate(zip(nodes, tables, strict=True), 1):
+        columns = uses.columns_of(node, table)
+        has_origin = table.column(ORIGIN) is None and uses.touches(node, ORIGIN)
+        found.append(Occurrence(f"{table.name}@{number}", node, table, columns, has_origin))
+    return found
+
+
+class _Uses:
+    """Which column names a query mentions: bare, by qualifier, and as a whole by a star."""
+
+    def __init__(self, tree: exp.Expression) -> None:
+        self._bare: set[str] = set()
+        self._qualified: set[tuple[str, str]] = set()
+        self._starred: set[str] = set()
+        self._whole: set[int] = set()
+        """Blocks (by id) that take every column of their sources."""
+        self._is_all = isinstance(tree, (exp.Pivot, exp.Summarize, exp.Describe))
+        for node in tree.walk():
+            if isinstance(node, exp.Column):
+                self._add_column(node)
+            elif isinstance(node, exp.Identifier):
+                if not isinstance(node.parent, (exp.Column, exp.Table, exp.TableAlias, exp.Alias)):
+                    self._bare.add(node.name.lower())
+            elif isinstance(node, (exp.Columns, exp.Pivot)) or _is_natural(node) or _is_projected_star(node):
+                self._whole.add(id(node.find_ancestor(exp.Select)))
+
+    def _add_column(self, column: exp.Column) -> None:
+        if isinstance(column.this, exp.Star):
+            self._starred.add(column.table.lower())
+            return
+        parts = [part.name.lower() for part in column.parts]
+        self._bare.add(parts[0])  # alone, or a struct column with its fields
+        self._qualified.update(pairwise(parts))
+
+    def columns_of(self, node: exp.Table, table: BoundTable) -> tuple[Column, ...]:
+        """The table's columns that the query can touch at this place."""
+        alias = str(node.alias or node.name).lower()
+        block = node.find_ancestor(exp.Select)
+        is_row = alias in self._bare and table.column(alias) is None  # `select c from customers c` is the whole row
+        is_whole = self._is_all or block is None or id(block) in self._whole or alias in self._starred
+        if is_whole or is_row or node.args.get("pivots") or _column_aliases(node):
+            return table.columns
+        return tuple(column for column in table.columns if self.touches(node, column.name))
+
+    def touches(self, node: exp.Table, name: str) -> bool:
+        """Whether any reference could mean this column of this table."""
+        alias, name = str(node.alias or node.name).lower(), name.lower()
+        return name in self._bare or (alias, name) in self._qualified
+
+
+def _is_natural(node: exp.Expression) -> bool:
+    return isinstance(node, exp.Join) and str(node.args.get("method") or "").upper() == "NATURAL"
+
+
+def _is_projected_star(node: exp.Expression) -> bool:
+    """`select *`, but neither `count(*)` nor `exists (select * …)`, which look at no column."""
+    if not isinstance(node, exp.Star) or isinstance(node.parent, (exp.Count, exp.Column)):
+        return False
+    select = node.find_ancestor(exp.Select)
+    return not (isinstance(node.parent, exp.Select) and select is not None and isinstance(select.parent, exp.Exists))

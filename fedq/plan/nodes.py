@@ -1,0 +1,128 @@
+"""The plan as frozen data.
+
+    Plan
+    ├── Fetch customers@1   from crm    SELECT id, name FROM customers WHERE country = 'NL'
+    ├── Fetch orders@2      from shop   SELECT customer_id, total FROM orders WHERE customer_id IN (keys of customers@1.id)
+    └── local               select c.name, sum(o.total) from "customers@1" c join "orders@2" o on … group by 1
+
+A plan with one fetch and no local text is a query that one database answers whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fedq.catalog.schema import Column
+from fedq.types import Type
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One column of a statement's result."""
+
+    sql: str
+    """The expression in the database's dialect."""
+    name: str
+    type: Type
+    """What must arrive: the read yields exactly this type or raises."""
+    column: Column | None = None
+    """The stored column when the expression is one: its native type and policy decide how it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """A statement as parts, so that a source can wrap every output in what its transport needs."""
+
+    outputs: tuple[Output, ...]
+    tail: str
+    """Everything after the select list: `FROM … WHERE … GROUP BY … ORDER BY … LIMIT …`."""
+    is_distinct: bool = False
+
+    @property
+    def sql(self) -> str:
+        """The statement as plain SQL, for people."""
+        distinct = "DISTINCT " if self.is_distinct else ""
+        return f"SELECT {distinct}{', '.join(output.sql for output in self.outputs) or 'NULL'} {self.tail}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFilter:
+    """Only rows whose `column` is among the values that another fetch brought."""
+
+    sql: str
+    """The column in the fetch's dialect."""
+    column: Column
+    from_fetch: str
+    from_column: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Something that was not pushed, and why, in words a user can act on."""
+
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """One statement for one database."""
+
+    id: str
+    """Its name in the local engine."""
+    database: str
+    kind: str
+    """The kind of the database: its dialect's name."""
+    tables: tuple[str, ...]
+    """Logical tables it reads."""
+    outputs: tuple[Output, ...]
+    source: str
+    """`FROM …` in the dialect."""
+    where: tuple[str, ...] = ()
+    """Conjuncts in the dialect."""
+    keys: tuple[KeyFilter, ...] = ()
+    suffix: str = ""
+    """`GROUP BY … ORDER BY … LIMIT …` in the dialect."""
+    is_distinct: bool = False
+    collations: tuple[str | None, ...] = ()
+    """Per output: a collation the local engine must give the column (`NOCASE`), where the catalog declares one."""
+    rows: float | None = None
+    """Estimated rows; None is unknown."""
+    pushed: tuple[str, ...] = ()
+    """What the database does for us, in the user's words."""
+    kept: tuple[Kept, ...] = ()
+
+    def select(self, conditions: tuple[str, ...] = ()) -> Select:
+        """The statement, with the conditions that shipped keys make."""
+        where = [*self.where, *conditions]
+        parts = [self.source, "WHERE " + " AND ".join(where) if where else "", self.suffix]
+        return Select(self.outputs, " ".join(part for part in parts if part), self.is_distinct)
+
+    @property
+    def bytes(self) -> float | None:
+        """Estimated bytes."""
+        return None if self.rows is None else self.rows * sum(output.type.width for output in self.outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that running needs to know."""
+
+    text: str
+    """The user's text, parameters as `$name`."""
+    params: Mapping[str, Any]
+    outputs: tuple[tuple[str, Type], ...]
+    """Name and type of the result's columns."""
+    fetches: tuple[Fetch, ...]
+    """In the order in which they may start: a fetch comes after those whose keys it waits for."""
+    local: str | None
+    """What the local engine runs over the fetches; None when the one fetch is the answer."""
+    kept: tuple[Kept, ...] = ()
+    """What could not be pushed and belongs to no single fetch."""
+
+    @property
+    def databases(self) -> tuple[str, ...]:
+        """The databases it reads, in order."""
+        return tuple(dict.fromkeys(fetch.database for fetch in self.fetches))

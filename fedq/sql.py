@@ -1,0 +1,91 @@
+"""The one door to sqlglot: tokens, syntax trees, and edits of the user's text by position.
+
+sqlglot ships breaking minor releases often; everything else in fedq imports what it needs from here. Trees are used to *understand* a
+query and to compose what is sent to a database. The user's own text is never written anew from a tree (`j->>'a.b'` would come back
+as another expression): it is edited by the positions that tokens and identifiers carry.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ParseError, TokenError
+from sqlglot.tokens import Token, TokenType
+
+from fedq.errors import SQLSyntaxError
+
+__all__ = ["Edit", "Token", "TokenType", "apply_edits", "exp", "parse", "span_of", "tokenize"]
+
+# sqlglot says on its logger that it keeps a statement as plain text; fedq refuses such statements with an error of its own
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Replace the characters from `start` up to (not including) `end` by `text`."""
+
+    start: int
+    end: int
+    text: str
+
+
+def apply_edits(text: str, edits: Iterable[Edit]) -> str:
+    """The text with all edits made; they must not overlap.
+
+    >>> apply_edits("select * from users u", [Edit(14, 19, '"users@1"')])
+    'select * from "users@1" u'
+    """
+    parts: list[str] = []
+    at = 0
+    for edit in sorted(edits, key=lambda edit: (edit.start, edit.end)):
+        parts += (text[at : edit.start], edit.text)
+        at = edit.end
+    parts.append(text[at:])
+    return "".join(parts)
+
+
+def tokenize(text: str) -> list[Token]:
+    """The tokens of a text, with `start` and (inclusive) `end` offsets. Raises: SQLSyntaxError."""
+    try:
+        return sqlglot.tokenize(text, read="duckdb")
+    except TokenError as error:
+        message = "the query has a quote or comment that is not closed"
+        raise SQLSyntaxError(message, sql=text, span=(0, len(text)), hint="Close it, or double a quote inside a text.") from error
+
+
+def parse(text: str) -> list[exp.Expression]:
+    """The statements of a text, as trees in DuckDB's dialect. Raises: SQLSyntaxError."""
+    try:
+        trees = sqlglot.parse(text, read="duckdb")
+    except TokenError:
+        tokenize(text)
+        raise
+    except ParseError as error:
+        raise _syntax_error(text, error) from error
+    except RecursionError as error:
+        raise SQLSyntaxError("the query is nested too deeply to be read", hint="Use WITH to name its parts.") from error
+    return [tree for tree in trees if isinstance(tree, exp.Expression)]
+
+
+def _syntax_error(text: str, error: ParseError) -> SQLSyntaxError:
+    place = error.errors[0] if error.errors else {}
+    span = None
+    line, column, word = place.get("line"), place.get("col"), str(place.get("highlight") or "")
+    if line and column:
+        starts = [0, *(index + 1 for index, char in enumerate(text) if char == "\n")]
+        end = starts[min(line, len(starts)) - 1] + column
+        span = (max(0, end - max(1, len(word))), end)
+    near = f" near {word!r}" if word else ""
+    return SQLSyntaxError(f"the query does not parse{near}", sql=text, span=span, hint="fedq speaks DuckDB's SQL.")
+
+
+def span_of(*nodes: exp.Expression | None) -> tuple[int, int] | None:
+    """Where identifiers stand in the text they were parsed from: start and (exclusive) end; None when they carry no position."""
+    places = [node.meta for node in nodes if node is not None and "start" in node.meta]
+    if not places:
+        return None
+    return min(place["start"] for place in places), max(place["end"] for place in places) + 1
