@@ -252,5 +252,6 @@ def test_reset_all_cuts_idle_connections(echo: int, fault_proxy) -> None:
 
 
 def test_nobody_behind_the_proxy_is_a_reset() -> None:
-    with FaultProxy(free_port()) as proxy, _talk(proxy.port) as peer, pytest.raises(ConnectionResetError):
+    # Where the reset is seen, at connect or at the first read, is a matter of luck.
+    with FaultProxy(free_port()) as proxy, pytest.raises(ConnectionResetError), _talk(proxy.port) as peer:
         peer.recv(9)
