@@ -1,0 +1,64 @@
+"""The 22 TPC-H queries over five placements: the rows, names and types that one DuckDB with all tables gives."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.oracle import tpch
+from tests.oracle.support import SERVERS, Places
+
+pytestmark = pytest.mark.filterwarnings("ignore::fedq.errors.CollationWarning")
+
+PLACEMENTS = {
+    "three engines": {
+        "lineitem": "postgres", "orders": "postgres", "customer": "mariadb", "supplier": "mariadb", "partsupp": "mariadb",
+        "part": "sqlite", "nation": "sqlite", "region": "sqlite",
+    },
+    "all in postgres": dict.fromkeys(tpch.TABLES, "postgres"),
+    "all in mariadb": dict.fromkeys(tpch.TABLES, "mariadb"),
+    "all in sqlite": dict.fromkeys(tpch.TABLES, "sqlite"),
+    "eight kinds of place": {
+        "lineitem": "postgres", "orders": "mariadb", "customer": "sqlite", "partsupp": "duckdb", "part": "parquet",
+        "supplier": "csv", "nation": "frame", "region": "json",
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def filled() -> dict[tuple[str, str], object]:
+    """(table, engine) → its catalog entry or DataFrame: every engine is filled once, and shared by the placements."""
+    return {}
+
+
+@pytest.fixture(scope="module", params=PLACEMENTS)
+def placed(request: pytest.FixtureRequest, places: Places, filled: dict[tuple[str, str], object]) -> Places:
+    """The TPC-H tables in one placement."""
+    placement = PLACEMENTS[request.param]
+    for server in SERVERS:
+        if server in placement.values():
+            request.getfixturevalue(server)
+    for table, engine in placement.items():
+        if (table, engine) not in filled:
+            _load(places, table)
+            places.put(table, engine, key=tpch.KEYS[table])
+            filled[table, engine] = places.frames.get(table) if engine == "frame" else places.tables[table]
+    is_frame = {table: engine == "frame" for table, engine in placement.items()}
+    places.tables = {table: filled[table, engine] for table, engine in placement.items() if not is_frame[table]}
+    places.frames = {table: filled[table, engine] for table, engine in placement.items() if is_frame[table]}
+    places.close()
+    return places
+
+
+def _load(places: Places, table: str) -> None:
+    try:
+        file = tpch.folder() / f"{table}.parquet"
+    except tpch.TpchUnavailable as missing:
+        pytest.skip(str(missing))
+    places.oracle.execute(f"CREATE TABLE IF NOT EXISTS {table} AS FROM '{file}'")
+
+
+@pytest.mark.parametrize("number", range(1, 23))
+def test_tpch(placed: Places, number: int) -> None:
+    # SQLite has one integer type: there integers may be wider
+    is_exact = "sqlite" not in str(placed.tables.values())
+    assert placed.check(tpch.queries()[number], ordered=True, widths=is_exact)
