@@ -213,7 +213,7 @@ class Server:
             **as_user(self.os_user),
         )
         if done.returncode != 0:
-            raise ServerFailed(f"{command[0]} ended with {done.returncode}:\n{done.stdout[-2000:]}")
+            raise ServerFailed(f"{command[0]} ended with {done.returncode}:\n{done.stdout[:2000]}")
 
     def _log_tail(self) -> str:
         return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else "(no log)"

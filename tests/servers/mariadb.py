@@ -8,7 +8,7 @@ import signal
 import socket
 from typing import Any
 
-from tests.servers.base import HOST, SERVER_OFFSET_HOURS, Server, ServerUnavailable, database_name
+from tests.servers.base import HOST, SERVER_OFFSET_HOURS, Server, ServerUnavailable, database_name, make_directory
 
 # The two InnoDB sizes must be the same when the data directory is made and when the server runs.
 INNODB = ("--innodb-log-file-size=8M", "--innodb-data-file-path=ibdata1:4M:autoextend")
@@ -93,9 +93,18 @@ class MariaDBServer(Server):
             connection.close()
 
     def _make_data(self) -> None:
+        # A starting mariadbd removes every #sql file of its tmpdir, also those of another server that runs.
+        temporary = self.root / "tmp"
+        make_directory(temporary, self.os_user)
         self._run(
             [mariadb_program("mariadb-install-db"), "--no-defaults", "--force", f"--datadir={self.data}"]
-            + ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", *INNODB]
+            + [
+                f"--tmpdir={temporary}",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+                "--skip-name-resolve",
+                *INNODB,
+            ]
         )
         # Run by the server itself before it accepts the first connection; every start, so nothing may fail twice.
         (self.root / "init.sql").write_text(
@@ -108,7 +117,7 @@ class MariaDBServer(Server):
             f"GRANT ALL ON {self.database}.* TO {self.user}@'{HOST}';\n"
         )
         (self.root / "server.cnf").write_text(
-            f"[mariadbd]\ndatadir={self.data}\nsocket={self.data}/s\npid-file={self.data}/server.pid\n"
+            f"[mariadbd]\ndatadir={self.data}\nsocket={self.data}/s\npid-file={self.data}/server.pid\ntmpdir={temporary}\n"
             f"init-file={self.root}/init.sql\n" + SETTINGS + "\n".join(self.settings) + "\n"
         )
 
