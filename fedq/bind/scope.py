@@ -139,6 +139,8 @@ class Scopes:
                     return None
                 if hits:
                     return hits[0]
+                if any(projection.alias.lower() == column.name.lower() for projection in block.node.expressions):
+                    return None  # DuckDB lets WHERE use the names that SELECT gives
             block = block.parent
         return None
 

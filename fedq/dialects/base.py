@@ -9,9 +9,11 @@ from __future__ import annotations
 import datetime as dt
 import math
 import uuid
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from fedq.catalog.schema import Column
 from fedq.types import Type
 
 
@@ -67,6 +69,24 @@ class Dialect:
     def boolean(self, *, value: bool) -> str:
         """TRUE or FALSE."""
         return "TRUE" if value else "FALSE"
+
+    def by_bytes(self, sql: str, column: Column) -> str | None:
+        """A text column so that the database orders and compares it by its UTF-8 bytes; None where it cannot."""
+        return None
+
+    def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
+        """`column LIKE pattern` with DuckDB's meaning (case-sensitive, no escape character), and whether it is exact.
+
+        False is a superset. None: it cannot be said.
+        """
+        return None
+
+    def keys(self, sql: str, column: Column, literals: Sequence[str]) -> str:
+        """`column` is one of many values, already written as literals."""
+        return f"{sql} IN ({', '.join(literals)})"
+
+    #: how many keys one statement may carry
+    max_keys = 1_000
 
     def literal(self, value: Any, type_: Type | None = None) -> str:
         """A Python value as a literal of this dialect.

@@ -1,0 +1,185 @@
+"""Bound query → plan: one fetch per table that is read, reduced as far as is certain; the text runs over what they bring.
+
+    select … from customers c join orders o on o.cid = c.id where c.country = 'NL' and o.total / 2 > 10
+    customers@1   SELECT id, name … WHERE country = 'NL'
+    orders@2      SELECT cid, total …                       keys: cid IN (customers@1.id)
+    local         the text itself, over customers@1 and orders@2
+
+Why the text itself and not a tree of operators: whatever DuckDB understands works, with DuckDB's own meaning, also where the planner
+understands nothing. The planner only ever takes rows away that the text would have thrown away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fedq.bind.bound import BoundQuery
+from fedq.bind.scope import ORIGIN, Occurrence
+from fedq.catalog.schema import Column
+from fedq.dialects import dialect_of
+from fedq.dialects.base import Dialect
+from fedq.plan.constants import NotPushed
+from fedq.plan.estimate import filtered_rows, table_rows
+from fedq.plan.nodes import Fetch, Kept, KeyFilter, Output, Plan
+from fedq.plan.reach import Conjunct, Edge, conjuncts, edges
+from fedq.plan.translate import Offer, Speaker, translate
+from fedq.sql import exp
+from fedq.types import VARCHAR, Type
+
+#: keys worth waiting for: more are not shipped
+MOST_KEYS = 50_000
+#: a table of fewer rows is pulled whole at once rather than wait for keys
+SMALL_TABLE = 500
+
+
+@dataclass(slots=True)
+class _Pull:
+    """What is gathered for one occurrence before it becomes a fetch."""
+
+    occurrence: Occurrence
+    dialect: Dialect
+    kind: str
+    offers: list[Offer] = field(default_factory=list)
+    pushed: list[str] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
+    where: list[str] = field(default_factory=list)
+    keys: list[KeyFilter] = field(default_factory=list)
+    rows: float = 0.0
+
+    @property
+    def id(self) -> str:
+        return self.occurrence.id
+
+
+def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping[str, str]) -> Plan:
+    """The plan of a bound query; `outputs` as the local engine's binder gave them, `kinds` the dialect of each database."""
+    pulls = {occ.id: _pull(occ, kinds[occ.table.database]) for occ in query.occurrences}
+    found = conjuncts(query.scopes)
+    for conjunct in found:
+        _push(conjunct, query, pulls)
+    for pull in pulls.values():
+        pull.where = [offer.sql for offer in pull.offers]
+        pull.rows = filtered_rows(pull.occurrence.table, pull.offers)
+    ordered = sorted(pulls.values(), key=lambda pull: pull.rows)
+    _ship_keys(ordered, edges(query.scopes, found))
+    fetches = tuple(_fetch(pull) for pull in ordered)
+    return Plan(query.text, query.params, tuple(outputs), fetches, query.local)
+
+
+def _pull(occurrence: Occurrence, kind: str) -> _Pull:
+    return _Pull(occurrence, dialect_of(kind), kind)
+
+
+def _push(conjunct: Conjunct, query: BoundQuery, pulls: Mapping[str, _Pull]) -> None:
+    """Offer one condition to the one table it speaks of."""
+    spoken = _spoken_of(conjunct, query)
+    if len(spoken) != 1:
+        return
+    pull = pulls[next(iter(spoken))]
+    text = conjunct.node.sql("duckdb")
+    if pull.id not in conjunct.targets:
+        return
+    try:
+        offer = translate(conjunct.node, speaker_for(pull.occurrence, pull.dialect, query))
+    except NotPushed as reason:
+        pull.kept.append(Kept(text, str(reason)))
+        return
+    if pull.id in conjunct.strict_targets and not offer.is_strict:
+        pull.kept.append(Kept(text, "an outer join can make its columns NULL, so it is applied after the join"))
+        return
+    pull.offers.append(offer)
+    pull.pushed.append(text)
+
+
+def _spoken_of(conjunct: Conjunct, query: BoundQuery) -> set[str]:
+    """The occurrences a condition's columns belong to; the empty set when one of them cannot be told."""
+    if conjunct.node.find(exp.Select) is not None:
+        return set()
+    spoken = set()
+    for column in conjunct.node.find_all(exp.Column):
+        found = query.scopes.resolve(column, conjunct.block)
+        if found is None:
+            return set()
+        spoken.add(found[0].id)
+    return spoken
+
+
+def speaker_for(occurrence: Occurrence, dialect: Dialect, query: BoundQuery) -> Speaker:
+    """How one table's own statement calls the query's columns."""
+
+    def resolve(node: exp.Column) -> tuple[str, Column] | None:
+        found = query.scopes.resolve(node)
+        if found is None or found[0].id != occurrence.id:
+            return None
+        return dialect.quote(found[1].physical), found[1]
+
+    return Speaker(dialect, resolve, query.params)
+
+
+def _ship_keys(ordered: Sequence[_Pull], links: Sequence[Edge]) -> None:
+    """Let small pulls limit larger ones, smallest first, so that limits travel through the whole join graph."""
+    rank = {pull.id: index for index, pull in enumerate(ordered)}
+    by_id = {pull.id: pull for pull in ordered}
+    for pull in ordered:
+        if pull.rows < SMALL_TABLE:
+            continue
+        for link in links:
+            giver = by_id[link.from_occurrence.id]
+            if link.to_occurrence.id != pull.id or rank[giver.id] >= rank[pull.id]:
+                continue
+            if giver.rows > MOST_KEYS or giver.rows * 2 > pull.rows:
+                _join_in_place(giver, pull, link)
+                continue
+            if not any(key.column == link.to_column and key.from_fetch == giver.id for key in pull.keys):
+                sql = pull.dialect.quote(link.to_column.physical)
+                pull.keys.append(KeyFilter(sql, link.to_column, giver.id, link.from_column.name))
+        if pull.keys:
+            givers = [by_id[key.from_fetch] for key in pull.keys]
+            share = min(max(giver.rows / max(1.0, table_rows(giver.occurrence.table)), 0.001) for giver in givers)
+            pull.rows = max(1.0, pull.rows * min(0.5, share))
+
+
+def _join_in_place(giver: _Pull, taker: _Pull, link: Edge) -> None:
+    """Two tables of one database: the larger is limited by the other's condition inside that database."""
+    is_same = giver.occurrence.table.database == taker.occurrence.table.database
+    if not is_same or not giver.where or not link.from_column.physical:
+        return
+    if link.from_column.comparison is not link.to_column.comparison:
+        return
+    physical = giver.occurrence.table.schema.table
+    column, key = taker.dialect.quote(link.to_column.physical), taker.dialect.quote(link.from_column.physical)
+    source = taker.dialect.table(physical.schema, physical.name)
+    where = " AND ".join(giver.where)
+    taker.where.append(f"{column} IN (SELECT {key} FROM {source} WHERE {where})")
+    taker.pushed.append(f"{link.to_column.name} among {giver.occurrence.alias}.{link.from_column.name} of the rows above")
+    taker.rows = max(1.0, taker.rows * 0.3)
+
+
+def _fetch(pull: _Pull) -> Fetch:
+    occurrence, dialect = pull.occurrence, pull.dialect
+    table = occurrence.table
+    outputs = [Output(dialect.quote(column.physical), column.name, column.type, column) for column in occurrence.columns]
+    if occurrence.has_origin:
+        outputs.append(Output(dialect.literal(table.database), ORIGIN, VARCHAR))
+    physical = table.schema.table
+    return Fetch(
+        id=occurrence.id,
+        database=table.database,
+        kind=pull.kind,
+        tables=(table.name,),
+        outputs=tuple(outputs),
+        source=f"FROM {dialect.table(physical.schema, physical.name)}",
+        where=tuple(dict.fromkeys(pull.where)),
+        keys=tuple(pull.keys),
+        collations=tuple(_collation(output.column) for output in outputs),
+        rows=pull.rows if table.schema.rows is not None else None,
+        pushed=tuple(dict.fromkeys(pull.pushed)),
+        kept=tuple(dict.fromkeys(pull.kept)),
+    )
+
+
+def _collation(column: Column | None) -> str | None:
+    return "NOCASE" if column is not None and column.collation == "nocase" else None
+
+
