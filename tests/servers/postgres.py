@@ -65,7 +65,7 @@ class PostgresServer(Server):
         test = ["test", "-x", str(found / "postgres")]
         if subprocess.run(test, check=False, **as_user(self.os_user)).returncode == 0:
             return found
-        copy = self.root / "pginstall"  # a virtual environment below /root, and a server that may not run as root
+        copy = self.root.parent / "pginstall"  # a virtual environment below /root, and a server that may not run as root
         if not copy.exists():
             shutil.copytree(found.parent, copy, symlinks=True)
         return copy / "bin"
@@ -99,23 +99,25 @@ class PostgresServer(Server):
                 pass
             return list(cursor.fetchall()) if cursor.description else []
 
-    def _make_data(self) -> None:
-        password = self.root / "password"
+    def _make_template(self, data: Path) -> None:
+        password = data.with_name("password")
         password.write_text(self.admin_password)
         self._run(
-            [self.binaries / "initdb", "-D", self.data, "-U", self.admin_user, "-E", "UTF8", "--locale=C.UTF-8"]
+            [self.binaries / "initdb", "-D", data, "-U", self.admin_user, "-E", "UTF8", "--locale=C.UTF-8"]
             + ["-A", "scram-sha-256", f"--pwfile={password}", "--no-sync"]
         )
         password.unlink()
-        with (self.data / "postgresql.conf").open("a") as conf:
-            conf.write(SETTINGS + "\n".join(self.settings) + "\n")
-        (self.data / "pg_hba.conf").write_text(HBA)
+        (data / "pg_hba.conf").write_text(HBA)
         # Single-user mode reads one statement per line and needs neither a client nor a running server.
         statements = [
             f"CREATE ROLE {self.user} LOGIN PASSWORD '{self.password}'",
             f"CREATE DATABASE {self.database} OWNER {self.user}",
         ]
-        self._run([self.binaries / "postgres", "--single", "-D", self.data, "postgres"], "\n".join(statements) + "\n")
+        self._run([self.binaries / "postgres", "--single", "-D", data, "postgres"], "\n".join(statements) + "\n")
+
+    def _configure(self) -> None:
+        with (self.data / "postgresql.conf").open("a") as conf:
+            conf.write(SETTINGS + "\n".join(self.settings) + "\n")
 
     def _command(self) -> list[str]:
         return [str(self.binaries / "postgres"), "-D", str(self.data), "-p", str(self.port)]
