@@ -32,7 +32,7 @@ ENGINES = (*SERVERS, *LOCAL)
 
 #: DuckDB's type → the column's declaration there; what is not listed is spelled as in DuckDB
 NATIVE = {
-    "postgres": {"DOUBLE": "double precision", "FLOAT": "real", "VARCHAR": "text", "BLOB": "bytea", "TINYINT": "smallint",
+    "postgres": {"DOUBLE": "double precision", "FLOAT": "real", "VARCHAR": "text", "BLOB": "bytea",
                  "TIMESTAMP WITH TIME ZONE": "timestamptz"},
     "mariadb": {"VARCHAR": "varchar(200)", "BLOB": "longblob", "TIMESTAMP": "datetime(6)", "TIME": "time(6)",
                 "TIMESTAMP WITH TIME ZONE": "timestamp(6) null", "BOOLEAN": "boolean"},
@@ -46,7 +46,12 @@ UNTOLD = {"mariadb": {"BOOLEAN"}, "sqlite": {"TIME", "UUID", "TIMESTAMP WITH TIM
 def oracle() -> duckdb.DuckDBPyConnection:
     """One DuckDB in memory with the settings under which fedq promises its answers."""
     connection = duckdb.connect()
-    for setting in ("TimeZone='UTC'", "default_null_order='NULLS_LAST'", "integer_division=false", "enable_progress_bar=false"):
+    for setting in (
+        "TimeZone='UTC'",
+        "default_null_order='NULLS_LAST'",
+        "integer_division=false",
+        "enable_progress_bar=false",
+    ):
         connection.execute(f"SET {setting}")
     return connection
 
@@ -54,7 +59,9 @@ def oracle() -> duckdb.DuckDBPyConnection:
 class Places:
     """Tables that live in the oracle and, each, in one database of a federation."""
 
-    def __init__(self, folder: Path, postgres: PostgresServer | None = None, mariadb: MariaDBServer | None = None) -> None:
+    def __init__(
+        self, folder: Path, postgres: PostgresServer | None = None, mariadb: MariaDBServer | None = None
+    ) -> None:
         self.folder, self.servers = folder, {"postgres": postgres, "mariadb": mariadb}
         self.oracle = oracle()
         self.databases: dict[str, dict[str, Any]] = {}
@@ -87,7 +94,7 @@ class Places:
         declare: Mapping[str, str] | None = None,
         key: Sequence[str] = (),
     ) -> None:
-        """Write the oracle's table `source` (default: `table`) to `engine` as `table`, and assign it there in the catalog.
+        """Write the oracle's table `source` (default: `table`) to `engine` as `table`; assign it there.
 
         `native` replaces declarations of columns there, `declare` adds types to the catalog's entry.
         """
@@ -96,9 +103,11 @@ class Places:
             self.oracle.execute(f"CREATE OR REPLACE VIEW {quoted(table)} AS FROM {quoted(source)}")
         columns = self.columns(source)
         getattr(self, f"_put_{engine}")(table, columns, dict(native or {}), list(key))
-        untold = columns if engine in ("csv", "json") else {
-            name: type_ for name, type_ in columns.items() if type_ in UNTOLD.get(engine, ())
-        }
+        untold = (
+            columns
+            if engine in ("csv", "json")
+            else {name: type_ for name, type_ in columns.items() if type_ in UNTOLD.get(engine, ())}
+        )
         if engine != "frame":
             self.assign(table, engine, {**untold, **(declare or {})})
 
@@ -147,7 +156,9 @@ class Places:
 
     def _create(self, table: str, engine: str, columns: dict[str, str], native: dict[str, str], key: list[str]) -> str:
         quote = backquoted if engine == "mariadb" else quoted
-        parts = [f"{quote(name)} {native.get(name, NATIVE[engine].get(type_, type_))}" for name, type_ in columns.items()]
+        parts = [
+            f"{quote(name)} {native.get(name, NATIVE[engine].get(type_, type_))}" for name, type_ in columns.items()
+        ]
         if key:
             parts.append(f"PRIMARY KEY ({', '.join(quote(name) for name in key)})")
         return f"CREATE TABLE {quote(table)} ({', '.join(parts)})"
@@ -169,7 +180,9 @@ class Places:
         rows = self.rows(table)
         if rows:
             row = f"({', '.join(['%s'] * len(columns))})"
-            cursor.executemany(f"INSERT INTO {backquoted(table)} VALUES {row}", [[_mariadb(value) for value in r] for r in rows])
+            cursor.executemany(
+                f"INSERT INTO {backquoted(table)} VALUES {row}", [[_mariadb(value) for value in r] for r in rows]
+            )
 
     def _put_sqlite(self, table: str, columns: dict[str, str], native: dict[str, str], key: list[str]) -> None:
         connection = sqlite3.connect(self.sqlite_file())
@@ -233,7 +246,9 @@ class Places:
         """What the oracle answers."""
         return self.oracle.sql(sql).to_arrow_table()
 
-    def check(self, sql: str, *, ordered: bool = False, widths: bool = True, fedq_sql: str | None = None, **options: Any) -> list[Any]:
+    def check(
+        self, sql: str, *, ordered: bool = False, widths: bool = True, fedq_sql: str | None = None, **options: Any
+    ) -> list[Any]:
         """fedq's answer is the oracle's; returns the rows. See `assert_same`."""
         expected = self.expected(sql)
         result = self.query(fedq_sql or sql, **options)
@@ -253,14 +268,19 @@ class Places:
         self.oracle.close()
 
 
-def assert_same(result: Any, expected: pa.Table, *, ordered: bool = False, widths: bool = True, sql: str = "") -> list[Any]:
+def assert_same(
+    result: Any, expected: pa.Table, *, ordered: bool = False, widths: bool = True, sql: str = ""
+) -> list[Any]:
     """The same columns, types and rows (as multisets, or in order); returns the rows.
 
     `widths=False` lets integers be wider than the oracle's: SQLite has one integer type, whatever a column says.
     """
     actual = result.to_arrow()
     assert [*map(str.lower, actual.column_names)] == [*map(str.lower, expected.column_names)], sql
-    types = [_type(field.type, widths) for field in actual.schema], [_type(field.type, widths) for field in expected.schema]
+    types = (
+        [_type(field.type, widths) for field in actual.schema],
+        [_type(field.type, widths) for field in expected.schema],
+    )
     assert types[0] == types[1], f"types {types[0]} are not {types[1]}\n{sql}"
     rows, wanted = canonical_rows(actual), canonical_rows(expected)
     if ordered:
@@ -315,7 +335,12 @@ def _type(type_: pa.DataType, widths: bool) -> str:
         return "string"
     if not widths and (pa.types.is_integer(type_) or text == "decimal128(38, 0)"):
         return "integer"
-    for variant, plain in (("large_string", "string"), ("string_view", "string"), ("large_binary", "binary"), ("binary_view", "binary")):
+    for variant, plain in (
+        ("large_string", "string"),
+        ("string_view", "string"),
+        ("large_binary", "binary"),
+        ("binary_view", "binary"),
+    ):
         text = text.replace(variant, plain)
     return text
 

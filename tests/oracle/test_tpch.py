@@ -11,7 +11,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::fedq.errors.CollationWarning")
 
 PLACEMENTS = {
     "three engines": {
-        "lineitem": "postgres", "orders": "postgres", "customer": "mariadb", "supplier": "mariadb", "partsupp": "mariadb",
+        "lineitem": "postgres", "orders": "postgres",
+        "customer": "mariadb", "supplier": "mariadb", "partsupp": "mariadb",
         "part": "sqlite", "nation": "sqlite", "region": "sqlite",
     },
     "all in postgres": dict.fromkeys(tpch.TABLES, "postgres"),

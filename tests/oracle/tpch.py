@@ -2,8 +2,8 @@
 
     folder(0.01) → ~/.cache/fedq-tests/tpch-1.5.5-sf0.01/{lineitem.parquet, …, queries.json}
 
-The extension comes as a wheel from PyPI and loads into its own duckdb only, so both are installed in a directory of their own
-and run in a process of their own. Nothing of it is committed: neither the texts nor the data.
+The extension comes as a wheel from PyPI and loads into its own duckdb only, so both are installed in a directory of
+their own and run in a process of their own. Nothing of it is committed: neither the texts nor the data.
 """
 
 from __future__ import annotations
