@@ -172,16 +172,10 @@ def test_H47_bigint_against_double_is_not_guessed(engine: str, places: Places) -
     places.put(f"bd_{engine}", engine, source="big_double")
     exact = f"select id from bd_{engine} where b = d::decimal(38,0)"
     assert places.check(exact) == [(2,)]
-    try:
-        result = places.query(f"select x.id from bd_{engine} x join bd_{engine} y on x.b = y.d")
-    except InvalidQuery as error:
-        assert error.hint
-    else:
-        assert sorted(result.rows()) == sorted(
-            places.expected(f"select x.id from bd_{engine} x join bd_{engine} y on x.b = y.d")
-            .to_pandas()
-            .itertuples(index=False, name=None)
-        )
+    with pytest.raises(InvalidQuery) as raised:
+        places.query(f"select x.id from bd_{engine} x join bd_{engine} y on x.b = y.d")
+    assert "cast" in str(raised.value).lower()
+    assert places.check(f"select x.id from bd_{engine} x join bd_{engine} y on x.b::double = y.d")
 
 
 def test_H44_postgres_numeric_nan_and_infinity(postgres: object, places: Places) -> None:
