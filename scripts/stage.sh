@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Sourced: `stage NAME COMMAND...` runs one stage of a check and ends the script when it fails.
 . scripts/home.sh
 stage() {

@@ -50,7 +50,7 @@ esac
 
 usable || { say "making $directory"; create; }
 for larger in $covered; do
-    if [ -f "$directory/.$larger" ] && [ "$directory/.$larger" -nt pyproject.toml ]; then
+    if [ -n "$(find "$directory/.$larger" -newer pyproject.toml 2>/dev/null)" ]; then
         : >"$directory/.$set"
         exit 0
     fi
