@@ -5,10 +5,13 @@ It is pure: no connection, no secret's value, nothing that changes. `Catalog -> 
 
 from __future__ import annotations
 
-import fnmatch
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Literal
+
+from fedq.errors import CatalogWarning
 
 OnCrossDb = Literal["warn", "error", "allow"]
 OnUnrepresentable = Literal["error", "null", "text"]
@@ -48,15 +51,27 @@ class Database:
     """Without any password: `postgresql://app@pg1/accounts`, `sqlite:////abs/path.db`, an absolute path or glob."""
     password: SecretReference | None = None
     replicas: tuple[str, ...] = ()
+    """URLs of copies of the same kind, without passwords."""
     read_only: bool = False
     schema: str | None = None
     """Default schema; None is the database's own (public, the database of the URL, main)."""
     schemas: tuple[str, ...] = ()
     """Further schemas whose tables are found by bare name."""
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Allowed connection options (sslmode, connect_timeout, max_connections, …), already checked."""
+    """Allowed connection options (sslmode, connect_timeout, max_connections, …), already checked: `catalog/options.py`
+    lists them per kind; durations are seconds, paths absolute."""
     on_unrepresentable: OnUnrepresentable = "error"
     place: Place = Place()
+    replica_passwords: tuple[SecretReference | None, ...] = ()
+    """One per replica; None is the database's own password."""
+    secrets: Mapping[str, SecretReference] = field(default_factory=dict)
+    """Secret parameters taken out of a generic URL's query; `urls.full_url` puts them back when connecting."""
+
+    def password_of(self, replica: int | None = None) -> SecretReference | None:
+        """Where to get the password of the primary (None) or of the replica with this index."""
+        if replica is None or replica >= len(self.replica_passwords):
+            return self.password
+        return self.replica_passwords[replica] or self.password
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,22 +149,47 @@ class Catalog:
     relations: tuple[Relation, ...] = ()
     policy: Policy = Policy()
     file: str | None = None
+    """Absolute path of what it was read from; None for a mapping or for keywords."""
     profile: str | None = None
+    warnings: tuple[CatalogWarning, ...] = field(default=(), compare=False, repr=False)
+    """What works but is risky; issued once when the catalog is loaded."""
 
     def entry(self, name: str) -> TableEntry | None:
-        """The entry that settles logical table `name`: the exact one, else the first pattern that fits; case-insensitive."""
+        """The entry that settles logical table `name`: the exact one, else the first pattern that fits;
+        case-insensitive.
+        """
         wanted = name.lower()
+        exact = self.tables.get(name)
+        if exact is not None and not exact.is_pattern:
+            return exact
         for entry in self.tables.values():
             if not entry.is_pattern and entry.name.lower() == wanted:
                 return entry
         for entry in self.tables.values():
-            if entry.is_pattern and fnmatch.fnmatchcase(wanted, entry.name.lower()):
+            if entry.is_pattern and fits(entry.name, name):
                 return entry
         return None
 
     def assign(self, name: str, database: str) -> Catalog:
-        """A catalog in which `name` (a table or a pattern) lives in `database`; everything else of the entry is kept."""
-        old = self.tables.get(name)
+        """A catalog in which `name` (a table or a pattern) lives in `database`; the rest of its entry is kept."""
+        spelled = next((key for key in self.tables if key.lower() == name.lower()), name)
+        old = self.tables.get(spelled)
         entry = replace(old, database=database) if old else TableEntry(name, database)
         # a new entry goes first, so that it wins over patterns that fit the same names
-        return replace(self, tables={name: entry, **{key: value for key, value in self.tables.items() if key != name}})
+        others = {key: value for key, value in self.tables.items() if key != spelled}
+        return replace(self, tables={spelled: entry, **others})
+
+
+@lru_cache(maxsize=1024)
+def _expression(pattern: str) -> re.Pattern[str]:
+    # not fnmatch: it gives `[` a meaning, and `[` may be part of a table's name
+    return re.compile(re.escape(pattern.lower()).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
+
+
+def fits(pattern: str, name: str) -> bool:
+    """Whether a table's name fits a pattern of `*` (anything) and `?` (one character), whatever the case.
+
+    >>> fits("auth_*", "AUTH_user"), fits("log_202?", "log_20261")
+    (True, False)
+    """
+    return _expression(pattern).fullmatch(name.lower()) is not None
