@@ -1,0 +1,186 @@
+"""PostgreSQL: how it quotes and writes values, and what its types are in fedq.
+
+    numeric(12,2)         → DECIMAL(12,2), compares as in DuckDB
+    numeric               → DOUBLE (a read refuses every value that a double would change), nothing is compared there
+    text, locale "C"      → VARCHAR, compares as in DuckDB; under "de-x-icu" only = does
+    character(5), citext  → VARCHAR, = is true for more than in DuckDB (trailing blanks, case)
+
+Types come from `pg_type`: `information_schema` names a domain, an array or an enum but does not say what it is made of.
+A comparison is only called the same when it is the same for every value that a column of the type can hold.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fedq.catalog.schema import Column
+from fedq.dialects.base import Dialect, Unsayable
+from fedq.types import BOOLEAN, DATE, DOUBLE, TIMESTAMP, TIMESTAMPTZ, VARCHAR, Comparison, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Collation:
+    """The rule by which a text column is compared."""
+
+    name: str
+    is_bytewise: bool = False
+    """Orders by code point, which in UTF-8 is the order of the bytes."""
+    is_deterministic: bool = True
+    """Texts of different bytes are never equal."""
+
+
+@dataclass(frozen=True, slots=True)
+class NativeType:
+    """A column's type as `pg_type` has it, domains already replaced by what they are made of."""
+
+    name: str
+    """`typname`: int4, numeric, bpchar."""
+    modifier: int = -1
+    """`atttypmod`, which holds precision and scale."""
+    kind: str = "b"
+    """`typtype`: b base, c composite, e enum, r range."""
+    element: NativeType | None = None
+    """Of an array."""
+    collation: Collation | None = None
+
+
+_SAME = {
+    "bool": BOOLEAN, "int2": Type("SMALLINT"), "int4": Type("INTEGER"), "int8": Type("BIGINT"),
+    "float8": DOUBLE, "date": DATE, "time": Type("TIME"), "timestamp": TIMESTAMP, "timestamptz": TIMESTAMPTZ,
+    "uuid": Type("UUID"), "bytea": Type("BLOB"),
+}  # fmt: skip
+_UNLIKE = {
+    # `f = 0.1` compares as float here and as double there: the server would lose rows that DuckDB keeps
+    "float4": Type("FLOAT"),
+    "oid": Type("UINTEGER"),  # -1 is its largest value
+    "money": Type("DECIMAL", 19, 2),  # has no operators with numbers
+    "interval": Type("INTERVAL"), "json": Type("JSON"), "jsonb": Type("JSON"),
+}  # fmt: skip
+_TEXTS = ("text", "varchar")
+_LOOSE_TEXTS = ("bpchar", "name", "citext")  # padding; names cut to 63 bytes; letter case
+_TEXT_NATIVE = re.compile(r'text|citext|name|"char"|character(?: varying)?(?:\(\d+\))?|enum .*')
+_MOST_DIGITS = 38
+#: what a collation's name ends with when the database does not store UTF-8, so that no byte order is the one of UTF-8
+FOREIGN_ENCODING = " (not UTF-8)"
+
+
+def decimal_type(modifier: int) -> Type | None:
+    """The DECIMAL that holds every value of `numeric` with this type modifier; None where no DECIMAL does.
+
+    >>> decimal_type(((15 << 16) | 2) + 4), decimal_type(-1)
+    (Type(name='DECIMAL', precision=15, scale=2), None)
+    """
+    if modifier < 4:
+        return None
+    precision = (modifier - 4) >> 16
+    scale = (((modifier - 4) & 0x7FF) ^ 1024) - 1024  # eleven bits with a sign, since PostgreSQL 15
+    if scale < 0:  # numeric(3,-2) holds 99900
+        precision, scale = precision - scale, 0
+    precision = max(precision, scale)  # numeric(2,5) holds 0.00099
+    return Type("DECIMAL", precision, scale) if precision <= _MOST_DIGITS else None
+
+
+def column_type(native: NativeType) -> tuple[Type, Comparison]:
+    """The fedq type of a column, and how far PostgreSQL compares it as DuckDB does.
+
+    >>> column_type(NativeType("int4")), column_type(NativeType("int4", element=NativeType("int4")))[0].name
+    ((Type(name='INTEGER', precision=None, scale=None), <Comparison.SAME: 'same'>), 'INTEGER[]')
+    """
+    if native.element is not None:
+        return _array_type(native.element, native.modifier), Comparison.UNLIKE
+    if native.kind != "b":
+        return VARCHAR, Comparison.UNLIKE  # enums order by definition, and refuse words they do not have
+    if native.name in _SAME:
+        return _SAME[native.name], Comparison.SAME
+    if native.name in _UNLIKE:
+        return _UNLIKE[native.name], Comparison.UNLIKE
+    if native.name == "numeric":
+        bounded = decimal_type(native.modifier)
+        return (bounded, Comparison.SAME) if bounded else (DOUBLE, Comparison.UNLIKE)
+    if native.name in _LOOSE_TEXTS:
+        return VARCHAR, Comparison.LOOSE
+    if native.name in _TEXTS:
+        return VARCHAR, _text_comparison(native.collation)
+    return VARCHAR, Comparison.UNLIKE
+
+
+def _text_comparison(collation: Collation | None) -> Comparison:
+    if collation is None or not collation.is_deterministic:
+        return Comparison.LOOSE
+    return Comparison.SAME if collation.is_bytewise else Comparison.EQUALITY
+
+
+def _array_type(element: NativeType, modifier: int) -> Type:
+    inner, _ = column_type(NativeType(element.name, modifier, element.kind))
+    if element.name in ("money", "box"):  # money has no cast per element, box is not separated by commas
+        return VARCHAR
+    return Type(f"{inner}[]") if element.kind in ("b", "e") else VARCHAR
+
+
+class PostgresDialect(Dialect):
+    """PostgreSQL in a session as `fetch/postgres.py` sets it up: UTC, ISO dates, standard strings."""
+
+    name = "postgres"
+    max_identifier = 63
+    max_keys = 20_000
+
+    def quote(self, identifier: str) -> str:
+        """An identifier, quoted; one that PostgreSQL would cut (63 bytes) is unsayable."""
+        if len(identifier.encode("utf-8", "surrogatepass")) > self.max_identifier:
+            raise Unsayable("an identifier of more than 63 bytes")
+        return super().quote(identifier)
+
+    def text(self, value: str) -> str:
+        """A text value, its type left to PostgreSQL."""
+        if any("\ud800" <= character <= "\udfff" for character in value):
+            raise Unsayable("a text with half a surrogate pair")
+        return super().text(value)
+
+    def blob(self, value: bytes) -> str:
+        """A bytea."""
+        return f"'\\x{value.hex()}'::bytea"
+
+    def timestamptz(self, value: dt.datetime) -> str:
+        """An instant; `value` is in UTC."""
+        return f"TIMESTAMPTZ '{value.replace(tzinfo=None).isoformat(sep=' ')}+00'"
+
+    def double(self, value: float) -> str:
+        """A float8, NaN and the infinities included."""
+        if math.isnan(value):
+            return "'NaN'::float8"
+        if math.isinf(value):
+            return f"'{'-' if value < 0 else ''}Infinity'::float8"
+        return f"'{value!r}'::float8"
+
+    def by_bytes(self, sql: str, column: Column) -> str | None:
+        """Text of any type and collation so that it compares by its bytes."""
+        if column.type != VARCHAR or _TEXT_NATIVE.fullmatch(column.native) is None:
+            return None
+        if column.collation is not None and column.collation.endswith(FOREIGN_ENCODING):
+            return None
+        return f'({sql})::text COLLATE "C"'  # the cast takes the blanks off character(n)
+
+    def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
+        """LIKE without an escape character, exact whatever the column's collation."""
+        operand = sql if column.comparison is Comparison.SAME else self.by_bytes(sql, column)
+        if operand is None or column.type != VARCHAR:
+            return None
+        try:
+            return f"{operand} LIKE {self.text(pattern)} ESCAPE ''", True
+        except Unsayable:
+            return None
+
+    def keys(self, sql: str, column: Column, literals: Sequence[str]) -> str:
+        """One of many values; integers as one array, which is read many times faster than a list of constants."""
+        if column.type.family == "integer":
+            numbers = [literal.strip("()") for literal in literals]
+            if all(re.fullmatch(r"-?\d{1,18}", number) for number in numbers):
+                return f"{sql} = ANY ('{{{','.join(numbers)}}}'::bigint[])"
+        return super().keys(sql, column, literals)
+
+
+POSTGRES = PostgresDialect()
