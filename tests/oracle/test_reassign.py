@@ -1,0 +1,129 @@
+"""A table that moves to another database by one line of the catalog: the same queries, the same rows."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+import fedq
+from fedq.errors import FedqError
+from tests.oracle import battery
+from tests.oracle.support import ENGINES, Places, assert_same
+
+pytestmark = pytest.mark.filterwarnings("ignore::fedq.errors.FedqWarning")
+
+
+@pytest.fixture(scope="module")
+def filled(places: Places) -> Places:
+    """`customers` and `orders` in the oracle."""
+    places.define("customers", battery.CUSTOMERS, battery.customers())
+    places.define("orders", battery.ORDERS, battery.orders())
+    return places
+
+
+@pytest.fixture(scope="module")
+def answers(filled: Places) -> dict[str, pa.Table]:
+    """The oracle's answers."""
+    return {sql: filled.expected(sql) for sql, _ in battery.QUERIES}
+
+
+@pytest.fixture(scope="module")
+def entries(filled: Places) -> dict[tuple[str, str], object]:
+    """(table, engine) → its catalog entry, or the DataFrame; filled as needed."""
+    return {}
+
+
+def entry(places: Places, entries: dict[tuple[str, str], object], table: str, engine: str) -> object:
+    if (table, engine) not in entries:
+        places.put(table, engine, key=() if engine == "frame" else ("id",))
+        entries[table, engine] = places.frames.pop(table) if engine == "frame" else places.tables.pop(table)
+    return entries[table, engine]
+
+
+@pytest.mark.parametrize(("left", "right"), list(itertools.product(ENGINES, ENGINES)))
+def test_the_battery_over_every_pair_of_engines(
+    left: str,
+    right: str,
+    filled: Places,
+    entries: dict[tuple[str, str], object],
+    answers: dict[str, pa.Table],
+    request: pytest.FixtureRequest,
+) -> None:
+    for server in {left, right} & {"postgres", "mariadb"}:
+        request.getfixturevalue(server)
+    found = {
+        "customers": (left, entry(filled, entries, "customers", left)),
+        "orders": (right, entry(filled, entries, "orders", right)),
+    }
+    filled.tables = {table: what for table, (engine, what) in found.items() if engine != "frame"}
+    filled.frames = {table: what for table, (engine, what) in found.items() if engine == "frame"}
+    filled.close()
+    problems = []
+    for sql, is_ordered in battery.QUERIES:
+        try:
+            assert_same(filled.query(sql), answers[sql], ordered=is_ordered, sql=sql)
+        except (AssertionError, FedqError) as problem:
+            problems.append(f"{sql}\n    {type(problem).__name__}: {str(problem)[:1000]}")
+    assert not problems, f"{len(problems)} of {len(battery.QUERIES)}\n" + "\n".join(problems)
+
+
+TOML = """
+version = 1
+
+[databases.crm]
+url = "{postgres}"
+
+[databases.shop]
+url = "{mariadb}"
+
+[databases.local]
+url = "sqlite:///{sqlite}"
+
+[tables]
+customers = {{ database = "{customers}", columns = {{ active = {{ type = "BOOLEAN" }} }} }}
+orders = "local"
+"""
+
+
+def test_one_line_of_the_catalog_file(
+    postgres: object, mariadb: object, filled: Places, entries: dict[tuple[str, str], object], tmp_path: Path
+) -> None:
+    for engine in ("postgres", "mariadb"):
+        entry(filled, entries, "customers", engine)
+    entry(filled, entries, "orders", "sqlite")
+    file = tmp_path / "fedq.toml"
+    urls = {engine: filled.databases[engine]["url"] for engine in ("postgres", "mariadb")}
+    lines = []
+    for database in ("shop", "crm"):
+        text = TOML.format(**urls, sqlite=filled.sqlite_file(), customers=database)
+        file.write_text(text)
+        lines.append(text.splitlines())
+        with fedq.connect(file) as fed:
+            for sql, is_ordered in battery.QUERIES:
+                result = fed.query(sql, on_cross_db="allow")
+                assert_same(result, filled.expected(sql), ordered=is_ordered, sql=sql)
+                if "customers" in sql and "orders" not in sql:
+                    assert result.origins == {database}, sql
+    assert sum(one != other for one, other in zip(*lines, strict=True)) == 1
+
+
+@pytest.mark.parametrize("engine", [e for e in ENGINES if e != "frame"], indirect=True)
+def test_the_hidden_column_says_where_a_row_was_loaded(
+    engine: str, filled: Places, entries: dict[tuple[str, str], object]
+) -> None:
+    filled.frames = {}
+    filled.tables = {table: entry(filled, entries, table, engine) for table in ("customers", "orders")}
+    filled.close()
+    assert filled.query("select _database, count(*) from orders group by 1").rows() == [(engine, 60)]
+    assert "_database" not in filled.query("select * from orders limit 1").columns
+    assert (
+        filled.query("select o._database, c.id from customers c join orders o on o.customer_id = c.id limit 1").rows()[
+            0
+        ][0]
+        == engine
+    )
+    assert filled.query("select id from customers where _database = 'nowhere'").rows() == []
+    assert len(filled.query(f"select c.*, c._database from customers c where c._database = '{engine}'").columns) == 8
