@@ -40,6 +40,39 @@ from __future__ import annotations
 
 from typing import Any
 
+__all__ = [
+    "AmbiguousTable",
+    "CatalogError",
+    "CatalogWarning",
+    "CollationWarning",
+    "ColumnNotFound",
+    "ComputeError",
+    "ConnectionFailed",
+    "ConnectionLost",
+    "CrossDatabaseError",
+    "CrossDatabaseWarning",
+    "DatabaseError",
+    "DriverMissing",
+    "FedqError",
+    "FedqWarning",
+    "InvalidQuery",
+    "MoveError",
+    "NotAllowed",
+    "ParameterError",
+    "PullTooLarge",
+    "QueryCancelled",
+    "QueryTimeout",
+    "ReadOnlyError",
+    "ResultError",
+    "SQLSyntaxError",
+    "SecretError",
+    "ShadowedNameWarning",
+    "ShardKeyError",
+    "StaleReplicaError",
+    "TableNotFound",
+    "ValueNotRepresentable",
+]
+
 
 def caret(sql: str, span: tuple[int, int]) -> str:
     """The line of `sql` that holds `span` (start and end offsets in characters), with carets under it.

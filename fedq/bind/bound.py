@@ -27,11 +27,31 @@ class BoundQuery:
     scopes: Scopes
     local: str
     """The text as the local engine runs it: table names replaced by the occurrences' ids, nothing else."""
+    edits: tuple[Edit, ...] = ()
+    """What was done to `text` to make `local`."""
 
     @property
     def occurrences(self) -> Sequence[Occurrence]:
         """Every place where a base table is read."""
         return self.scopes.occurrences
+
+    @property
+    def is_describable(self) -> bool:
+        """Whether names and types of the result are known before it runs: those of a PIVOT depend on the data."""
+        return not isinstance(self.tree, (exp.Pivot, exp.Summarize, exp.Describe))
+
+    def place(self, position: int) -> tuple[int, int]:
+        """Where a position of `local` lies in `text`: start and end of the word there."""
+        for edit in sorted(self.edits, key=lambda edit: edit.start):
+            if position < edit.start:
+                break
+            if position < edit.start + len(edit.text):
+                return edit.start, edit.end
+            position -= len(edit.text) - (edit.end - edit.start)
+        end = position
+        while end < len(self.text) and (self.text[end].isalnum() or self.text[end] in "_."):
+            end += 1
+        return position, max(end, position + 1)
 
     @property
     def databases(self) -> tuple[str, ...]:
@@ -50,7 +70,8 @@ def bind(sql: str, params: Any, catalog: Catalog, lookup: Lookup, placing: Placi
     nodes = base_tables(tree)
     tables = resolve_tables(text, nodes, catalog, lookup, placing)
     scopes = Scopes(tree, nodes, tables)
-    return BoundQuery(text, values, tree, scopes, localize(text, scopes))
+    edits = tuple(localize(text, scopes))
+    return BoundQuery(text, values, tree, scopes, apply_edits(text, edits), edits)
 
 
 def _without_frame_marks(sql: str) -> str:
@@ -64,15 +85,15 @@ def _without_frame_marks(sql: str) -> str:
     return apply_edits(sql, edits)
 
 
-def localize(text: str, scopes: Scopes) -> str:
-    """The text with every base table's name replaced by its occurrence's id, under the name the rest of the query uses."""
+def localize(text: str, scopes: Scopes) -> list[Edit]:
+    """The edits that replace every base table's name by its occurrence's id, under the name the rest of the query uses."""
     edits = [_table_edit(text, occurrence) for occurrence in scopes.occurrences]
     for column in scopes.tree.find_all(exp.Column):
         if column.args.get("db") is not None and (edit := _qualifier_edit(column, scopes)) is not None:
             edits.append(edit)
     if any(occurrence.has_origin for occurrence in scopes.occurrences):
         edits += _hide_origin(text, scopes)
-    return apply_edits(text, edits)
+    return edits
 
 
 def _table_edit(text: str, occurrence: Occurrence) -> Edit:

@@ -48,6 +48,15 @@ class Placing:
         """The database this view puts `name` in, if it does."""
         return (self.tables or {}).get(name.lower()) or self.everywhere
 
+    def narrowed(self, using: str | Mapping[str, str] | None) -> Placing:
+        """This placing with a further one laid over it: a database for everything, or databases by table."""
+        if using is None or using == {}:
+            return self
+        if isinstance(using, str):
+            return Placing(using)
+        tables = {name.lower(): database for name, database in using.items()}
+        return Placing(self.everywhere, {**(self.tables or {}), **tables})
+
 
 @dataclass(frozen=True, slots=True)
 class BoundTable:

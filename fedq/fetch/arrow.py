@@ -36,3 +36,16 @@ def arrow_type(type_: Type) -> pa.DataType:
 def schema_of(outputs: Iterable[Output]) -> pa.Schema:
     """The Arrow schema of a statement's result."""
     return pa.schema([pa.field(output.name, arrow_type(output.type)) for output in outputs])
+
+
+def type_of(arrow: pa.DataType) -> Type:
+    """The fedq type of values that arrive in an Arrow type, for statements whose types only the database knows."""
+    if pa.types.is_decimal(arrow):
+        return Type("DECIMAL", arrow.precision, arrow.scale)
+    if pa.types.is_timestamp(arrow):
+        return Type("TIMESTAMPTZ" if arrow.tz else "TIMESTAMP")
+    if pa.types.is_list(arrow) or pa.types.is_large_list(arrow):
+        return Type(f"{type_of(arrow.value_type)}[]")
+    if pa.types.is_large_string(arrow) or pa.types.is_string_view(arrow):
+        return Type("VARCHAR")
+    return next((Type(name) for name, known in _SIMPLE.items() if known == arrow), Type(str(arrow)))

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from fedq.bind.bound import BoundQuery
 from fedq.bind.scope import ORIGIN, Occurrence
+from fedq.catalog.model import Database
 from fedq.catalog.schema import Column
 from fedq.dialects import dialect_of
 from fedq.dialects.base import Dialect
@@ -24,6 +25,7 @@ from fedq.plan.estimate import filtered_rows, table_rows
 from fedq.plan.nodes import Fetch, Kept, KeyFilter, Output, Plan
 from fedq.plan.reach import Conjunct, Edge, conjuncts, edges
 from fedq.plan.translate import Offer, Speaker, translate
+from fedq.plan.whole import whole_query
 from fedq.sql import exp
 from fedq.types import VARCHAR, Type
 
@@ -54,6 +56,8 @@ class _Pull:
 
 def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping[str, str]) -> Plan:
     """The plan of a bound query; `outputs` as the local engine's binder gave them, `kinds` the dialect of each database."""
+    if query.occurrences and (whole := whole_query(query, outputs, kinds)) is not None:
+        return whole
     pulls = {occ.id: _pull(occ, kinds[occ.table.database]) for occ in query.occurrences}
     found = conjuncts(query.scopes)
     for conjunct in found:
@@ -64,7 +68,13 @@ def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping
     ordered = sorted(pulls.values(), key=lambda pull: pull.rows)
     _ship_keys(ordered, edges(query.scopes, found))
     fetches = tuple(_fetch(pull) for pull in ordered)
-    return Plan(query.text, query.params, tuple(outputs), fetches, query.local)
+    return Plan(query.text, query.params, tuple(outputs), fetches, query.local, place=query.place)
+
+
+def native_plan(sql: str, database: Database) -> Plan:
+    """The plan of a statement that goes as written to one database, in its own dialect and with its own meaning."""
+    fetch = Fetch("native@1", database.name, database.kind, (), (), "", native=sql, pushed=("the statement as written",))
+    return Plan(sql, {}, (), (fetch,), None)
 
 
 def _pull(occurrence: Occurrence, kind: str) -> _Pull:

@@ -10,7 +10,7 @@ A plan with one fetch and no local text is a query that one database answers who
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,6 +86,8 @@ class Fetch:
     suffix: str = ""
     """`GROUP BY … ORDER BY … LIMIT …` in the dialect."""
     is_distinct: bool = False
+    native: str | None = None
+    """The whole statement as text, in place of all of the above: a query that DuckDB's own kinds answer as written, or `native=`."""
     collations: tuple[str | None, ...] = ()
     """Per output: a collation the local engine must give the column (`NOCASE`), where the catalog declares one."""
     rows: float | None = None
@@ -101,9 +103,31 @@ class Fetch:
         return Select(self.outputs, " ".join(part for part in parts if part), self.is_distinct)
 
     @property
+    def sql(self) -> str:
+        """What is sent, keys as a placeholder."""
+        if self.native is not None:
+            return self.native
+        return self.select(tuple(f"{key.sql} IN (keys of {key.from_fetch}.{key.from_column})" for key in self.keys)).sql
+
+    @property
     def bytes(self) -> float | None:
         """Estimated bytes."""
         return None if self.rows is None else self.rows * sum(output.type.width for output in self.outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Actual:
+    """What a fetch really did."""
+
+    fetch: str
+    sql: str
+    rows: int
+    bytes: int
+    seconds: float
+
+
+def _nowhere(position: int) -> tuple[int, int]:
+    return position, position + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +145,22 @@ class Plan:
     """What the local engine runs over the fetches; None when the one fetch is the answer."""
     kept: tuple[Kept, ...] = ()
     """What could not be pushed and belongs to no single fetch."""
+    place: Callable[[int], tuple[int, int]] = _nowhere
+    """Where a position of `local` stands in `text`."""
+    actuals: tuple[Actual, ...] = ()
+    """What running it took, after `explain(analyze=True)` and on `result.plan`."""
 
     @property
     def databases(self) -> tuple[str, ...]:
         """The databases it reads, in order."""
         return tuple(dict.fromkeys(fetch.database for fetch in self.fetches))
+
+    def __str__(self) -> str:
+        from fedq.plan.explain import explain
+
+        return explain(self)
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        from fedq.plan.explain import mimebundle
+
+        return mimebundle(self)

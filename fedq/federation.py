@@ -1,0 +1,353 @@
+"""The federation: what a user holds. `query` is the pipeline, catalog → bind → plan → fetch → join → result.
+
+The module-level functions are the same methods on the default federation, that of the nearest `fedq.toml`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fedq.bind.bound import BoundQuery, bind
+from fedq.bind.resolve import FRAMES, Placing
+from fedq.catalog.config import load_catalog
+from fedq.catalog.model import Catalog, Database
+from fedq.catalog.suggest import nearest
+from fedq.catalog.units import seconds, size
+from fedq.errors import CatalogError, FedqError, ParameterError, ShadowedNameWarning
+from fedq.events import Listener, ignore
+from fedq.fetch.open import QueryLookup, Sources
+from fedq.survey import check_catalog_live, list_columns, list_databases, list_tables
+from fedq.join.duckdb import Bench, Engine
+from fedq.plan.advise import check_policy, cross_database_warning
+from fedq.plan.build import build, native_plan
+from fedq.plan.nodes import Plan
+from fedq.result import Result
+from fedq.run.pulls import Limits, Run
+from fedq.run.wait import Work
+from fedq.types import VARCHAR, Type
+
+if TYPE_CHECKING:
+    from fedq.fetch.source import Source
+    from fedq.result.report import Report
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """One call of `query` or `explain`, its options settled."""
+
+    sql: str
+    params: Any
+    catalog: Catalog
+    placing: Placing
+    native: str | None
+    extra: Mapping[str, Source]
+    """Sources of this call only: its DataFrames."""
+    limits: Limits
+    on_cross_db: str | None
+    listener: Listener
+
+
+class Federation:
+    """Several databases as one. Opens nothing until needed; use it as a context manager, or `close()` it.
+
+    >>> with connect(shop=":memory-example:.db") as fed:  # doctest: +SKIP
+    ...     fed.query("select 1 as one").scalar()
+    1
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        *,
+        placing: Placing = Placing(),  # noqa: B008  frozen
+        shared: Federation | None = None,
+    ) -> None:
+        self.catalog = catalog
+        self._placing = placing
+        self._is_view = shared is not None
+        self._sources = shared._sources if shared else Sources(catalog)
+        self._engine = shared._engine if shared else Engine(catalog.policy.memory_limit)
+        self._runs: set[Run] = shared._runs if shared else set()
+
+    def query(self, sql: str, params: Any = None, *, listener: Listener = ignore, **options: Any) -> Result:
+        """Run one SELECT over the tables of the catalog, wherever they live.
+
+        `params` binds `:name`, `$name` and `?`. Options: `using` places every table (or the named ones) elsewhere for this call; `native`
+        sends the text as written to one database; `frames` are DataFrames by name; at most `limit` rows are returned; `timeout` is in
+        seconds or "5m"; `on_cross_db` is warn, error or allow; `max_pull` is rows or "2GB"; `freshness`, `after` and `engine` as documented.
+
+        Raises: any `FedqError`; `QueryCancelled` on Ctrl-C.
+        """
+        started = time.perf_counter()
+        call = self._call(sql, params, listener, **options)
+        plan, table, types, run = self._conduct(call, self._answer)
+        notes: list[Warning] = [*_shadowed(call), *cross_database_warning(plan, plan.actuals, call.catalog, call.on_cross_db)]
+        for note in notes:
+            warnings.warn(note, stacklevel=_caller_level())
+        reads = [run.reads[fetch.id] for fetch in plan.fetches if fetch.id in run.reads]
+        elapsed = time.perf_counter() - started
+        return Result(table, types=types, sql=sql, sources=reads, plan=plan, warnings=notes, elapsed=elapsed, catalog_file=call.catalog.file)
+
+    def explain(self, sql: str, params: Any = None, *, analyze: bool = False, listener: Listener = ignore, **options: Any) -> Plan:
+        """What would run where, and why something was not pushed; with `analyze` it is run and the plan shows actual figures."""
+        call = self._call(sql, params, listener, **options)
+        if analyze:
+            return self._conduct(call, self._answer)[0]
+        return self._conduct(call, lambda call, run, bench: self._plan(call, bench))
+
+    def _answer(self, call: _Call, run: Run, bench: Bench) -> tuple[Plan, Any, list[Type], Run]:
+        plan = self._plan(call, bench)
+        check_policy(plan, call.catalog, call.on_cross_db)
+        try:
+            table, types = run.answer(plan)
+        except FedqError as error:
+            raise _in_the_users_text(error, plan.text, plan.place, 0) from error.__cause__
+        actuals = tuple(run.actuals[fetch.id] for fetch in plan.fetches if fetch.id in run.actuals)
+        return replace(plan, actuals=actuals), table, types, run
+
+    def _plan(self, call: _Call, bench: Bench) -> Plan:
+        if call.native is not None:
+            return native_plan(call.sql, self._database(call.native))
+        lookup = QueryLookup(self._sources, call.extra)
+        query = bind(call.sql, call.params, call.catalog, lookup, call.placing)
+        outputs = _check_meaning(query, bench)
+        return build(query, outputs, {database.name: database.kind for database in call.catalog.databases.values()})
+
+    def _conduct(self, call: _Call, task: Callable[[_Call, Run, Bench], T]) -> T:
+        """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""
+        bench = self._engine.bench()
+        run = Run(lambda name: call.extra[name] if name in call.extra else self._sources[name], bench, call.limits, call.listener)
+
+        def work() -> T:
+            try:
+                return task(call, run, bench)
+            finally:
+                bench.close()
+
+        self._runs.add(run)
+        try:
+            return Work(work).result(run.cancel, call.limits.timeout)
+        finally:
+            self._runs.discard(run)
+
+    def _call(
+        self,
+        sql: str,
+        params: Any,
+        listener: Listener,
+        *,
+        using: str | Mapping[str, str] | None = None,
+        native: str | None = None,
+        frames: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        timeout: float | str | None = None,
+        on_cross_db: str | None = None,
+        max_pull: int | str | None = None,
+        freshness: str | None = None,
+        after: str | None = None,
+        engine: str | None = None,
+    ) -> _Call:
+        if not isinstance(sql, str):
+            raise ParameterError(f"the query must be text, not {type(sql).__name__}", hint="Pass SQL as a str.")
+        _one_of("on_cross_db", on_cross_db, ("warn", "error", "allow"))
+        _one_of("engine", engine, ("local", "duckdb"))
+        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+            raise ParameterError(f"limit must be a whole number of rows, not {limit!r}", hint="Write limit=100.")
+        policy = self.catalog.policy
+        rows, byte_count = (policy.max_pull_rows, policy.max_pull_bytes) if max_pull is None else _option("max_pull", size, max_pull)
+        limits = Limits(rows, byte_count, policy.timeout if timeout is None else _option("timeout", seconds, timeout), limit)
+        catalog, extra = self.catalog, _frame_sources(frames)
+        if extra:
+            catalog = replace(catalog, databases={**catalog.databases, FRAMES: Database(FRAMES, "frames", "")})
+        placing = self._placing.narrowed(using)
+        return _Call(sql, params, catalog, placing, native, extra, limits, on_cross_db, listener)
+
+    def using(self, database: str | None = None, /, **tables: str) -> Federation:
+        """A view of this federation with every table, or the named ones, placed in another database."""
+        for name in (*([database] if database else []), *tables.values()):
+            self._database(name)
+        return Federation(self.catalog, placing=self._placing.narrowed(database or tables), shared=self)
+
+    def assign(self, tables: str, database: str, *, save: bool = False) -> Federation:
+        """A federation in which a table (or a pattern of names) lives in another database; `save` also edits the catalog's file."""
+        self._database(database)
+        if save:
+            if self.catalog.file is None:
+                raise CatalogError("this catalog was not read from a file, so the assignment cannot be saved", hint="Use save=False.")
+            from fedq.catalog.edit import save_assignment
+
+            save_assignment(Path(self.catalog.file), tables, database)
+        return Federation(self.catalog.assign(tables, database), placing=self._placing, shared=self)
+
+    @contextmanager
+    def pinned(self) -> Iterator[Federation]:
+        """Within it, reads go to primaries (they always do as long as no replica is read)."""
+        yield self
+
+    def tables(self) -> Result:
+        """Every table fedq can see: its logical name, database, physical name, and what put it there."""
+        return self._ask(lambda: list_tables(self.catalog, self._sources))
+
+    def databases(self) -> Result:
+        """The databases of the catalog; nothing is connected."""
+        return list_databases(self.catalog)
+
+    def columns(self, table: str) -> Result:
+        """The columns of a logical table: name, type, where they come from and how they compare there."""
+        return self._ask(lambda: list_columns(table, self.catalog, self._sources, self._placing))
+
+    def check(self, *, relations: bool = False) -> Report:
+        """Every problem of the catalog at once: secrets, connections, tables, columns."""
+        del relations  # rows without their other side need declared relations to be queried; checked where relations are
+        return self._ask(lambda: check_catalog_live(self.catalog, self._sources))
+
+    def _ask(self, task: Callable[[], T]) -> T:
+        return Work(task).result(lambda: None, self.catalog.policy.timeout)
+
+    def _database(self, name: str) -> Database:
+        if name not in self.catalog.databases:
+            near = nearest(name, self.catalog.databases)
+            hint = f"Did you mean {near!r}?" if near else f"There is {', '.join(self.catalog.databases) or 'none'}."
+            raise CatalogError(f"there is no database {name!r} in the catalog", hint=hint, database=name)
+        return self.catalog.databases[name]
+
+    def cancel(self) -> None:
+        """Stop what is running, here and in the databases; the stopped calls raise `QueryCancelled`."""
+        for run in tuple(self._runs):
+            run.cancel()
+
+    def close(self) -> None:
+        """Close every connection. A view closes nothing: it shares its federation's."""
+        if not self._is_view:
+            self._sources.close()
+            self._engine.close()
+
+    def __enter__(self) -> Federation:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        where = self.catalog.file or "given in code"
+        return f"<fedq.Federation of {len(self.catalog.databases)} databases, catalog {where}>"
+
+
+def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
+    """DuckDB's own binder over empty tables: types of the result, and every error of meaning before any pull."""
+    for occurrence in query.occurrences:
+        columns = [(column.name, column.type, "NOCASE" if column.collation == "nocase" else None) for column in occurrence.columns]
+        bench.create(occurrence.id, [*columns, *([("_database", VARCHAR, None)] if occurrence.has_origin else [])])
+    if not query.is_describable:
+        return []
+    try:
+        return bench.describe(query.local, query.params)
+    except FedqError as error:
+        raise _in_the_users_text(error, query.text, query.place, len("DESCRIBE ")) from error.__cause__
+
+
+def _in_the_users_text(error: FedqError, text: str, place: Callable[[int], tuple[int, int]], offset: int) -> FedqError:
+    """The engine's error with its position moved to where it stands in the user's text."""
+    position = error.facts.get("position")
+    if position is not None and error.span is None:
+        error.sql, error.span = text, place(max(0, position - offset))
+    return error
+
+
+def _frame_sources(frames: Mapping[str, Any] | None) -> dict[str, Source]:
+    if not frames:
+        return {}
+    from fedq.fetch.frames import FramesSource
+
+    return {FRAMES: FramesSource(frames)}
+
+
+def _shadowed(call: _Call) -> list[Warning]:
+    """DataFrames whose name a catalog table took."""
+    from fedq.sql import tokenize
+
+    words = {token.text.lower() for token in tokenize(call.sql)} if call.extra else set()
+    frames = call.extra[FRAMES].list_tables() if call.extra else ()
+    names = [table.name for table in frames if table.name.lower() in words and call.catalog.entry(table.name) is not None]
+    text = "{0!r} is both a DataFrame and a table of the catalog; the table was used. Write @{0} for the DataFrame."
+    return [ShadowedNameWarning(text.format(name), name=name) for name in names]
+
+
+def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        near = nearest(str(value), allowed)
+        hint = f"Did you mean {near!r}?" if near else f"Use one of {', '.join(allowed)}."
+        raise ParameterError(f"{name} cannot be {value!r}", hint=hint)
+
+
+def _option(name: str, read: Callable[[object], T], value: object) -> T:
+    try:
+        return read(value)
+    except ValueError as error:
+        raise ParameterError(f"{name} cannot be {value!r}: {error}", hint='Write rows as 1000, sizes as "2GB", times as "30s".') from error
+
+
+def _caller_level() -> int:
+    """The stack level of the first frame outside fedq, for `warnings.warn` called from the function that calls this."""
+    level, frame = 1, sys._getframe(1)
+    package = str(Path(__file__).parent)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+_lock = threading.Lock()
+_chosen: Federation | None = None
+_nearest: tuple[object, Federation] | None = None
+
+
+def connect(catalog: Any = None, /, *, profile: str | None = None, **databases: Any) -> Federation:
+    """A federation from a catalog (a path, a mapping, a Catalog, or nothing: the nearest fedq.toml) and further databases by name.
+
+    >>> import fedq
+    >>> fed = fedq.connect(shop="sqlite:///shop.db")
+    >>> list(fed.catalog.databases)
+    ['shop']
+
+    Raises: CatalogError.
+    """
+    return Federation(load_catalog(catalog, profile=profile, databases=databases))
+
+
+def use(federation: Federation | None) -> None:
+    """Make a federation the default one; None goes back to the nearest fedq.toml."""
+    global _chosen
+    _chosen = federation
+
+
+def default() -> Federation:
+    """The default federation: the one given to `use`, else that of the nearest fedq.toml, read again when the file changes."""
+    global _nearest
+    if _chosen is not None:
+        return _chosen
+    catalog = load_catalog()
+    with _lock:
+        if _nearest is None or _nearest[0] != catalog:
+            _nearest = (catalog, Federation(catalog))
+        return _nearest[1]
+
+
+def query(sql: str, params: Any = None, **options: Any) -> Result:
+    """`Federation.query` on the default federation."""
+    return default().query(sql, params, **options)
+
+
+def explain(sql: str, params: Any = None, **options: Any) -> Plan:
+    """`Federation.explain` on the default federation."""
+    return default().explain(sql, params, **options)

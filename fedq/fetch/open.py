@@ -1,0 +1,131 @@
+"""The sources of a federation: opened when first needed, asked side by side, and the answers binding needs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+
+from fedq.catalog.model import Catalog, Database
+from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.catalog.secrets import read_secret
+from fedq.errors import ConnectionFailed, DriverMissing
+from fedq.fetch.source import Source
+
+_CLASSES = {
+    "postgres": ("fedq.fetch.postgres", "PostgresSource"),
+    "mysql": ("fedq.fetch.mysql", "MySQLSource"),
+    "sqlite": ("fedq.fetch.sqlite", "SQLiteSource"),
+    "duckdb": ("fedq.fetch.duckdb", "DuckDBSource"),
+    "files": ("fedq.fetch.files", "FilesSource"),
+    "generic": ("fedq.fetch.alchemy", "AlchemySource"),
+}
+
+
+def open_source(database: Database) -> Source:
+    """The source of one database; nothing connects yet."""
+    module, name = _CLASSES[database.kind]
+    make: Callable[[Database, Callable[[], str | None]], Source] = getattr(import_module(module), name)
+
+    def password() -> str | None:
+        return str(read_secret(database.password)) if database.password is not None else None
+
+    return make(database, password)
+
+
+class Sources:
+    """Every source of a catalog, by database name. Thread-safe."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._databases = dict(catalog.databases)
+        self._open: dict[str, Source] = {}
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def __getitem__(self, name: str) -> Source:
+        with self._lock:
+            if name not in self._open:
+                self._open[name] = open_source(self._databases[name])
+            return self._open[name]
+
+    def names(self) -> Sequence[str]:
+        """The databases there are."""
+        return tuple(self._databases)
+
+    def side_by_side(self, tasks: Sequence[Callable[[], object]]) -> list[object]:
+        """The tasks' results, or the errors they raised, in order; run in parallel when there are several."""
+        if len(tasks) == 1:
+            return [_attempt(tasks[0])]
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="fedq-describe")
+            pool = self._pool
+        return list(pool.map(_attempt, tasks))
+
+    def close(self) -> None:
+        """Close every connection."""
+        with self._lock:
+            sources, self._open = list(self._open.values()), {}
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)
+        for source in sources:
+            source.close()
+
+
+def _attempt(task: Callable[[], object]) -> object:
+    try:
+        return task()
+    except Exception as error:  # noqa: BLE001  handed to the caller, who raises or ignores it knowingly
+        return error
+
+
+class QueryLookup:
+    """What one query's binding asks of the databases; each answer is fetched once."""
+
+    def __init__(self, sources: Sources, extra: Mapping[str, Source]) -> None:
+        self._sources, self._extra = sources, extra
+        self._known: dict[tuple[str, PhysicalTable], TableSchema | None] = {}
+
+    def source(self, name: str) -> Source:
+        """The source of a database, DataFrames included."""
+        return self._extra[name] if name in self._extra else self._sources[name]
+
+    def databases_with(self, table: PhysicalTable) -> Sequence[tuple[str, PhysicalTable]]:
+        """Every database that has such a table now. One that cannot be reached has none, as long as another has."""
+        names = [*self._sources.names(), *self._extra]
+        found = self._sources.side_by_side([lambda name=name: self.source(name).describe([table]) for name in names])  # type: ignore[misc]
+        places, failures = [], []
+        for name, answer in zip(names, found, strict=True):
+            if isinstance(answer, (ConnectionFailed, DriverMissing)):
+                failures.append(answer)
+            elif isinstance(answer, BaseException):
+                raise answer
+            elif isinstance(answer, Sequence) and answer[0] is not None:
+                self._known[name, answer[0].table] = answer[0]
+                places.append((name, answer[0].table))
+        if failures and not places:
+            raise failures[0]
+        return places
+
+    def describe(self, tables: Sequence[tuple[str, PhysicalTable]]) -> Sequence[TableSchema | None]:
+        """Each table as it is now; databases are asked side by side."""
+        missing: dict[str, list[PhysicalTable]] = {}
+        for name, table in tables:
+            if (name, table) not in self._known:
+                missing.setdefault(name, []).append(table)
+        if missing:
+            tasks = [lambda name=name, wanted=wanted: self.source(name).describe(wanted) for name, wanted in missing.items()]  # type: ignore[misc]
+            for (name, wanted), answer in zip(missing.items(), self._sources.side_by_side(tasks), strict=True):
+                if isinstance(answer, BaseException):
+                    raise answer
+                assert isinstance(answer, Sequence)
+                self._known.update({(name, table): schema for table, schema in zip(wanted, answer, strict=True)})
+        return [self._known[pair] for pair in tables]
+
+    def known_names(self) -> Sequence[str]:
+        """Table names of every database that answers, for suggestions."""
+        names = [*self._sources.names(), *self._extra]
+        found = self._sources.side_by_side([lambda name=name: self.source(name).list_tables() for name in names])  # type: ignore[misc]
+        return [table.name for answer in found if isinstance(answer, Sequence) for table in answer]

@@ -1,0 +1,1 @@
+"""Arrow from several databases → one Arrow table, by the user's own text."""

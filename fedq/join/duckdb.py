@@ -1,0 +1,164 @@
+"""The local engine: one in-memory DuckDB per federation, closed to the outside, one bench per query.
+
+A bench holds a table per fetch. It is first made with empty tables, so that DuckDB's own binder checks the query and types its result
+before any row is pulled; then rows are appended as they arrive; then the text runs. Tables and not streams, because a query may read
+a fetch twice, because DuckDB spills tables to disk under its memory limit, and because the pulls end before the join begins.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from fedq.errors import QueryCancelled
+from fedq.join.problems import named_error
+from fedq.types import Type, parse_type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+#: DuckDB's settings that give one answer everywhere (also used wherever another DuckDB reads for fedq)
+SETTINGS = {
+    "TimeZone": "UTC",
+    "default_null_order": "NULLS_LAST",
+    "integer_division": "false",
+    "enable_progress_bar": "false",
+    "errors_as_json": "true",
+    "python_enable_replacements": "false",
+}
+
+
+class Engine:
+    """The DuckDB that joins. Thread-safe; opened when the first query needs it."""
+
+    def __init__(self, memory_limit: str | None = None) -> None:
+        self._memory_limit = memory_limit
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._spill: tempfile.TemporaryDirectory[str] | None = None
+        self._lock = threading.Lock()
+        self._process = os.getpid()
+
+    def bench(self) -> Bench:
+        """A bench for one query."""
+        with self._lock:
+            if self._root is None or self._process != os.getpid():  # a DuckDB does not survive a fork
+                self._root, self._process = self._open(), os.getpid()
+            return Bench(self._root.cursor())
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        self._spill = tempfile.TemporaryDirectory(prefix="fedq-", ignore_cleanup_errors=True)
+        connection = duckdb.connect(":memory:", config={"temp_directory": self._spill.name})
+        if self._memory_limit:
+            connection.execute(f"SET memory_limit = '{self._memory_limit}'")
+        for name, value in SETTINGS.items():
+            connection.execute(f"SET {name} = '{value}'")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        return connection
+
+    def close(self) -> None:
+        """Close the engine and remove what it spilled."""
+        with self._lock:
+            if self._root is not None:
+                self._root.close()
+            if self._spill is not None:
+                self._spill.cleanup()
+            self._root = self._spill = None
+
+
+class Bench:
+    """The tables and the answer of one query. Used by one thread; `interrupt` may come from any."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+        self._tables: list[str] = []
+        self._is_interrupted = False
+
+    def create(self, name: str, columns: Sequence[tuple[str, Type, str | None]]) -> None:
+        """An empty table; each column is (name, type, collation)."""
+        if name in self._tables:
+            return
+        parts = [f"{quote(column)} {type_}{f' COLLATE {collation}' if collation else ''}" for column, type_, collation in columns]
+        self._execute(f"CREATE TEMP TABLE {quote(name)} ({', '.join(parts) or '_nothing BOOLEAN'})")
+        self._tables.append(name)
+
+    def describe(self, text: str, params: Mapping[str, Any]) -> list[tuple[str, Type]]:
+        """Names and types of the result's columns, by DuckDB's binder. Raises what `named_error` makes of its refusals."""
+        rows = self._execute(f"DESCRIBE {text}", params).fetchall()
+        return [(row[0], parse_type(row[1])) for row in rows]
+
+    def load(self, name: str, batches: Sequence[pa.RecordBatch]) -> None:
+        """Append record batches to a table."""
+        import pyarrow
+
+        incoming = pyarrow.Table.from_batches(batches)
+        if not incoming.num_columns:  # only the number of rows matters
+            self._execute(f"INSERT INTO {quote(name)} SELECT NULL FROM range({incoming.num_rows})")
+            return
+        self._cursor.register("incoming", incoming)
+        try:
+            self._execute(f"INSERT INTO {quote(name)} SELECT * FROM incoming")
+        finally:
+            self._cursor.unregister("incoming")
+
+    def keys(self, name: str, column: str, most: int) -> list[Any] | None:
+        """The distinct values of a column that are not NULL, None when there are more than `most`."""
+        key = quote(column)
+        rows = self._execute(f"SELECT DISTINCT {key} FROM {quote(name)} WHERE {key} IS NOT NULL LIMIT {most + 1}").fetchall()
+        return None if len(rows) > most else [row[0] for row in rows]
+
+    def run(self, text: str, params: Mapping[str, Any], limit: int | None) -> tuple[pa.Table, list[Type]]:
+        """The answer, and its columns' types."""
+        import pyarrow
+
+        try:
+            relation = self._cursor.sql(text, params=dict(params)) if params else self._cursor.sql(text)
+            types = [parse_type(str(type_)) for type_ in relation.types]
+            if limit is None:
+                return relation.to_arrow_table(), types
+            reader = relation.to_arrow_reader(min(max(limit, 1), 100_000))
+            batches, rows = [], 0
+            for batch in reader:
+                batches.append(batch.slice(0, limit - rows))
+                rows += batches[-1].num_rows
+                if rows >= limit:
+                    break
+            return pyarrow.Table.from_batches(batches, reader.schema), types
+        except (duckdb.Error, RuntimeError) as error:
+            raise self._named(error, text) from error
+
+    def _execute(self, text: str, params: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
+        if self._is_interrupted:
+            raise QueryCancelled
+        try:
+            return self._cursor.execute(text, dict(params)) if params else self._cursor.execute(text)
+        except (duckdb.Error, RuntimeError) as error:  # an interrupt is a bare RuntimeError
+            raise self._named(error, text) from error
+
+    def _named(self, error: Exception, text: str) -> BaseException:
+        if self._is_interrupted or isinstance(error, duckdb.InterruptException):
+            return QueryCancelled()
+        return named_error(error, text)
+
+    def interrupt(self) -> None:
+        """Stop what runs; from any thread."""
+        self._is_interrupted = True
+        self._cursor.interrupt()
+
+    def close(self) -> None:
+        """Drop the tables."""
+        with suppress(duckdb.Error, RuntimeError):
+            for name in self._tables:
+                self._cursor.execute(f"DROP TABLE IF EXISTS {quote(name)}")
+        self._cursor.close()
+
+
+def quote(identifier: str) -> str:
+    """An identifier, quoted for DuckDB."""
+    return '"' + identifier.replace('"', '""') + '"'

@@ -1,0 +1,56 @@
+"""A plan in words: per database the SQL that is sent, estimates and actual figures, and the reason for all that was not pushed."""
+
+from __future__ import annotations
+
+import html
+
+from fedq.plan.advise import readable, spanned
+from fedq.plan.nodes import Fetch, Plan
+
+
+def explain(plan: Plan) -> str:
+    """The plan as text.
+
+    customers@1  from crm (sqlite)  about 120 rows
+      SELECT "id", "name" FROM "customers" WHERE "country" = 'NL'
+      pushed: country = 'NL'
+    local  DuckDB runs the query over what was pulled
+    """
+    lines = [_headline(plan)]
+    for fetch in plan.fetches:
+        lines += _fetch_lines(plan, fetch)
+    if plan.local is not None and plan.fetches:
+        lines.append("then  the local engine runs the query over what was pulled")
+    elif plan.local is not None:
+        lines.append("the local engine answers it; no database is read")
+    lines += [f"  not pushed: {kept.what}: {kept.reason}" for kept in plan.kept]
+    return "\n".join(lines)
+
+
+def _headline(plan: Plan) -> str:
+    databases = spanned(plan)
+    if plan.local is None:
+        return f"{plan.fetches[0].database} answers the whole query"
+    if len(databases) > 1:
+        return f"The query combines {len(databases)} databases: {', '.join(databases)}"
+    return f"The query reads {', '.join(databases) or 'no database'}"
+
+
+def _fetch_lines(plan: Plan, fetch: Fetch) -> list[str]:
+    estimate = f"about {fetch.rows:,.0f} rows ({readable(fetch.bytes or 0)})" if fetch.rows is not None else "size unknown (no statistics)"
+    lines = [f"{fetch.id}  from {fetch.database} ({fetch.kind})  {estimate}"]
+    actual = next((actual for actual in plan.actuals if actual.fetch == fetch.id), None)
+    if actual is not None:
+        lines.append(f"  actual: {actual.rows:,} rows, {readable(actual.bytes)}, {actual.seconds * 1000:,.1f} ms")
+    lines.append(f"  {actual.sql if actual is not None else fetch.sql}")
+    lines += [f"  pushed: {text}" for text in fetch.pushed]
+    for key in fetch.keys:
+        lines.append(f"  keys: {key.column.name} among {key.from_fetch}.{key.from_column}, which is read first")
+    lines += [f"  not pushed: {kept.what}: {kept.reason}" for kept in fetch.kept]
+    return lines
+
+
+def mimebundle(plan: Plan) -> dict[str, str]:
+    """Text and HTML for notebooks."""
+    text = explain(plan)
+    return {"text/plain": text, "text/html": f'<pre style="line-height:1.4">{html.escape(text)}</pre>'}

@@ -1,0 +1,1 @@
+"""Plan → result: order the fetches, ship keys, feed the engine, enforce limits, cancel."""
