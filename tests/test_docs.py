@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fedq.show import demo
-from scripts import examples
+from scripts import errors_page, examples
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +55,14 @@ def test_an_error_nobody_expects_is_raised(company: Path) -> None:
 def test_times_do_not_count() -> None:
     assert examples.masked("3 rows · 41 ms · crm") == examples.masked("3 rows · 1.2 s · crm")
     assert examples.masked("3 rows · 41 ms") != examples.masked("4 rows · 41 ms")
+
+
+def test_the_page_of_errors_is_up_to_date() -> None:
+    page = errors_page.PAGE.read_text(encoding="utf-8")
+    assert errors_page.page(page) == page, "python scripts/errors_page.py --write"
+
+
+def test_every_error_says_what_to_do() -> None:
+    silent = [section.split("\n")[0] for section in errors_page.PAGE.read_text(encoding="utf-8").split("\n### ")[1:]
+              if "FQ" in section and "**Do:**" not in section and "Warning" not in section.split("\n")[0]]  # fmt: skip
+    assert silent == ["FQ405 QueryCancelled"]
