@@ -85,8 +85,19 @@ class Dialect:
         """`column` is one of many values, already written as literals."""
         return f"{sql} IN ({', '.join(literals)})"
 
+    def order(self, sql: str, *, is_descending: bool, is_nulls_first: bool) -> str:
+        """One item of ORDER BY, with the place of NULLs said."""
+        return f"{sql}{' DESC' if is_descending else ''} NULLS {'FIRST' if is_nulls_first else 'LAST'}"
+
+    def limit(self, rows: int | None, skipped: int) -> str:
+        """LIMIT and OFFSET."""
+        parts = [f"LIMIT {rows}" if rows is not None else "", f"OFFSET {skipped}" if skipped else ""]
+        return " ".join(part for part in parts if part)
+
     #: how many keys one statement may carry
     max_keys = 1_000
+    #: whether sum() over integers and decimals neither overflows before DuckDB's nor rounds
+    sums_exactly = False
 
     def literal(self, value: Any, type_: Type | None = None) -> str:
         """A Python value as a literal of this dialect.

@@ -8,8 +8,10 @@ a fetch twice, because DuckDB spills tables to disk under its memory limit, and 
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -40,7 +42,7 @@ class Engine:
     def __init__(self, memory_limit: str | None = None) -> None:
         self._memory_limit = memory_limit
         self._root: duckdb.DuckDBPyConnection | None = None
-        self._spill: tempfile.TemporaryDirectory[str] | None = None
+        self._spill: weakref.finalize[..., Engine] | None = None
         self._lock = threading.Lock()
         self._process = os.getpid()
 
@@ -52,8 +54,9 @@ class Engine:
             return Bench(self._root.cursor())
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        self._spill = tempfile.TemporaryDirectory(prefix="fedq-", ignore_cleanup_errors=True)
-        connection = duckdb.connect(":memory:", config={"temp_directory": self._spill.name})
+        spill = tempfile.mkdtemp(prefix="fedq-")  # private to this user, removed with the engine or at exit
+        self._spill = weakref.finalize(self, shutil.rmtree, spill, ignore_errors=True)
+        connection = duckdb.connect(":memory:", config={"temp_directory": spill})
         if self._memory_limit:
             connection.execute(f"SET memory_limit = '{self._memory_limit}'")
         for name, value in SETTINGS.items():
@@ -68,7 +71,7 @@ class Engine:
             if self._root is not None:
                 self._root.close()
             if self._spill is not None:
-                self._spill.cleanup()
+                self._spill()
             self._root = self._spill = None
 
 

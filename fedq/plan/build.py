@@ -12,6 +12,7 @@ understands nothing. The planner only ever takes rows away that the text would h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fedq.bind.bound import BoundQuery
@@ -20,6 +21,7 @@ from fedq.catalog.model import Database
 from fedq.catalog.schema import Column
 from fedq.dialects import dialect_of
 from fedq.dialects.base import Dialect
+from fedq.plan.block import limit_of
 from fedq.plan.constants import NotPushed
 from fedq.plan.estimate import filtered_rows, table_rows
 from fedq.plan.nodes import Fetch, Kept, KeyFilter, Output, Plan
@@ -47,6 +49,7 @@ class _Pull:
     kept: list[Kept] = field(default_factory=list)
     where: list[str] = field(default_factory=list)
     keys: list[KeyFilter] = field(default_factory=list)
+    suffix: str = ""
     rows: float = 0.0
 
     @property
@@ -56,8 +59,12 @@ class _Pull:
 
 def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping[str, str]) -> Plan:
     """The plan of a bound query; `outputs` as the local engine's binder gave them, `kinds` the dialect of each database."""
-    if query.occurrences and (whole := whole_query(query, outputs, kinds)) is not None:
-        return whole
+    kept: tuple[Kept, ...] = ()
+    try:
+        if query.occurrences and (whole := whole_query(query, outputs, kinds)) is not None:
+            return whole
+    except NotPushed as reason:
+        kept = (Kept("the whole query", str(reason)),)
     pulls = {occ.id: _pull(occ, kinds[occ.table.database]) for occ in query.occurrences}
     found = conjuncts(query.scopes)
     for conjunct in found:
@@ -67,8 +74,10 @@ def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping
         pull.rows = filtered_rows(pull.occurrence.table, pull.offers)
     ordered = sorted(pulls.values(), key=lambda pull: pull.rows)
     _ship_keys(ordered, edges(query.scopes, found))
+    if len(ordered) == 1:
+        _limit(ordered[0], query, found)
     fetches = tuple(_fetch(pull) for pull in ordered)
-    return Plan(query.text, query.params, tuple(outputs), fetches, query.local, place=query.place)
+    return Plan(query.text, query.params, tuple(outputs), fetches, query.local, kept, query.place)
 
 
 def native_plan(sql: str, database: Database) -> Plan:
@@ -166,6 +175,25 @@ def _join_in_place(giver: _Pull, taker: _Pull, link: Edge) -> None:
     taker.rows = max(1.0, taker.rows * 0.3)
 
 
+def _limit(pull: _Pull, query: BoundQuery, found: Sequence[Conjunct]) -> None:
+    """`select f(x) from t where … limit 5` needs five rows, where the database itself decides exactly which rows pass."""
+    select = query.tree
+    if not isinstance(select, exp.Select) or len(query.scopes.blocks) > 1 or select.args.get("limit") is None:
+        return
+    if any(select.args.get(key) is not None for key in ("group", "having", "qualify", "distinct", "order", "joins", "laterals", "sample", "windows")):
+        return
+    if any(projection.find(exp.AggFunc, exp.Window, exp.Anonymous, exp.Unnest, exp.Explode) for projection in select.expressions):
+        return  # one row in may be another number of rows out
+    is_exact = len(pull.offers) == len(found) and all(offer.is_exact for offer in pull.offers)
+    if select.args["from_"].this is not pull.occurrence.node or not is_exact:
+        return
+    with suppress(NotPushed):
+        rows, skipped = limit_of(select, query.params)
+        if rows is not None:
+            pull.suffix = pull.dialect.limit(rows + skipped, 0)
+            pull.pushed.append(f"LIMIT {rows + skipped}")
+
+
 def _fetch(pull: _Pull) -> Fetch:
     occurrence, dialect = pull.occurrence, pull.dialect
     table = occurrence.table
@@ -182,6 +210,7 @@ def _fetch(pull: _Pull) -> Fetch:
         source=f"FROM {dialect.table(physical.schema, physical.name)}",
         where=tuple(dict.fromkeys(pull.where)),
         keys=tuple(pull.keys),
+        suffix=pull.suffix,
         collations=tuple(_collation(output.column) for output in outputs),
         rows=pull.rows if table.schema.rows is not None else None,
         pushed=tuple(dict.fromkeys(pull.pushed)),

@@ -173,7 +173,8 @@ def unlike(column: Column, operator: str) -> str:
 
 def _column_pair(operator: str, left: tuple[str, Column], right: tuple[str, Column]) -> Offer:
     one, other = left[1], right[1]
-    is_same = one.comparison is Comparison.SAME and other.comparison is Comparison.SAME
+    enough = (Comparison.SAME, Comparison.EQUALITY) if operator in ("=", "<>") else (Comparison.SAME,)
+    is_same = one.comparison in enough and other.comparison in enough
     is_alike = one.type == other.type or (one.type.family == other.type.family and one.type.family in ("integer", "decimal"))
     if one.type.family == "text" and (one.collation != other.collation):
         is_alike = False

@@ -1,7 +1,7 @@
 """A query that one database answers whole, where that is exact.
 
 DuckDB files, Parquet, CSV, JSON and DataFrames are read by a DuckDB with the same settings as the local engine, so their queries go there
-as the user wrote them: the same text, the same meaning, nothing to translate.
+as the user wrote them: the same text, the same meaning, nothing to translate. For every other kind `block.py` writes the statement.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from fedq.bind.params import slots
 from fedq.bind.scope import Occurrence
 from fedq.dialects import dialect_of
 from fedq.dialects.base import Dialect, Unsayable
+from fedq.plan.block import write_block
 from fedq.plan.nodes import Fetch, Plan
 from fedq.sql import Edit, apply_edits, exp
 from fedq.types import Type
@@ -28,12 +29,18 @@ _PARAMETER_TYPES: dict[type, str] = {
 
 
 def whole_query(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping[str, str]) -> Plan | None:
-    """The plan in which one database answers everything, None when there is none that is exact."""
-    if len(query.databases) != 1 or kinds[query.databases[0]] not in _DUCKDB_KINDS:
-        return None
-    if isinstance(query.tree, (exp.Pivot, exp.Summarize, exp.Describe)) or _has_declared(query.occurrences):
+    """The plan in which one database answers everything, None when there is none that is exact.
+
+    Raises: NotPushed with the reason, where a part of the query is what prevents it.
+    """
+    if len(query.databases) != 1:
         return None
     kind = kinds[query.databases[0]]
+    if kind not in _DUCKDB_KINDS:
+        fetch = write_block(query, outputs, dialect_of(kind), kind)
+        return Plan(query.text, query.params, tuple(outputs), (fetch,), None)
+    if isinstance(query.tree, (exp.Pivot, exp.Summarize, exp.Describe)) or _has_declared(query.occurrences):
+        return None
     dialect = dialect_of(kind)
     try:
         text = _inlined(query, dialect)
