@@ -106,10 +106,8 @@ def merge(base: Document, over: Document) -> Document:
     """`base` with every key of `over` in it."""
     places = dict(base.places)
     data = _merged(base.data, over.data, (), places)
-    for (
-        path,
-        place,
-    ) in over.places.items():  # what was replaced is forgotten by now; a table that was merged keeps its place
+    # what was replaced is forgotten by now; a table that was merged keeps its place
+    for path, place in over.places.items():
         places.setdefault(path, place)
     return replace(base, data=data, places=places)
 
@@ -139,7 +137,8 @@ def _outdated(base: Mapping[str, Any], over: Mapping[str, Any]) -> list[str]:
     if "url" not in over:
         return []
     keys = ["replicas"]
-    if kind_of(over["url"]) != kind_of(base.get("url")):
+    new, old = kind_of(over["url"]), kind_of(base.get("url"))
+    if new != old and new is not None and old is not None:
         keys += _OF_THE_KIND
     return [key for key in keys if key in base and key not in over]
 

@@ -8,19 +8,17 @@ password = { env = "CRM_PASSWORD" }              →             SecretReference
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from fedq.catalog.model import Database, OnUnrepresentable, SecretReference
 from fedq.catalog.options import OPTIONS, read_options
+from fedq.catalog.read_password import read_password, warn_of_literal
 from fedq.catalog.reading import Node, shown
-from fedq.catalog.secrets import Secret
 from fedq.catalog.suggest import nearest
-from fedq.catalog.urls import Address, BadAddress, absolute, parse_address
+from fedq.catalog.urls import Address, BadAddress, parse_address
 
 KEYS = ("url", "password", "replicas", "read_only", "schema", "schemas", "options", "on_unrepresentable")
-SECRETS = ("env", "keyring", "file", "command", "prompt")
-_BETTER = 'write { env = "NAME" }, or keyring, file, command or prompt'
 _SERVER_KINDS = ("postgres", "mysql", "generic")
 _FROM_VARIABLE = re.compile(r"([A-Za-z][A-Za-z0-9_.+-]*://[^/?@:]*):\$\{([A-Za-z_][A-Za-z0-9_]*)\}@")
 _HINTS = {
@@ -58,11 +56,11 @@ def _database(name: str, node: Node) -> Database | None:
         return None
     nodes = node.entries(KEYS, _HINTS)
     if "url" not in nodes:
-        if isinstance(node.value, dict) or nodes:
+        if isinstance(node.value, Mapping):
             node.problem("it has no url")
         return None
     address, password = _address(nodes["url"])
-    given = _password(nodes["password"]) if "password" in nodes else None
+    given = read_password(nodes["password"]) if "password" in nodes else None
     if given is not None and password is not None:
         nodes["password"].problem("the url has a password already")
     replicas, replica_passwords = _replicas(nodes.get("replicas"), address)
@@ -101,9 +99,8 @@ def _address(node: Node) -> tuple[Address | None, SecretReference | None]:
     reference: SecretReference | None = None
     if isinstance(value, str):
         match = _FROM_VARIABLE.match(value)
-        if (
-            match is not None
-        ):  # never expanded into the URL: its characters need no encoding, and it is read when connecting
+        if match is not None:
+            # never expanded into the URL: it is read when connecting, and its characters need no encoding
             reference = SecretReference("env", match[2], node.place)
             value = f"{match[1]}@{value[match.end() :]}"
     text = Node(value, node.path, node.reading).text()
@@ -114,78 +111,11 @@ def _address(node: Node) -> tuple[Address | None, SecretReference | None]:
     except BadAddress as error:
         node.problem(f"the url cannot be used: {error.message}", hint=error.hint, suggestion=error.suggestion)
         return None, None
-    if address.password is not None or address.secrets:
-        _warn_of_literal(node, "a secret is written in the url; " + _BETTER.replace("write", "write password =", 1))
+    if (address.password is not None or address.secrets) and "${" not in str(node.value):
+        warn_of_literal(node, "a secret is written in the url; write it as password = { env = … }")
     if address.password is not None:
         reference = SecretReference("literal", address.password, node.place)
     return address, reference
-
-
-def _warn_of_literal(node: Node, message: str) -> None:
-    # in code and in the environment a secret may come from anywhere; in a file it certainly stands there to be read
-    if node.place.file is not None and node.place.file == node.reading.document.file:
-        node.warning(message)
-
-
-def _password(node: Node) -> SecretReference | None:
-    value = node.value
-    if isinstance(value, Secret):
-        return SecretReference("literal", value, node.place)
-    if isinstance(value, str):
-        match = re.fullmatch(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}", value)
-        if match is not None:
-            return SecretReference("env", match[1], node.place)
-        text = node.text()
-        if text is None:
-            return None
-        _warn_of_literal(node, f"the password stands in the file; {_BETTER}")
-        return SecretReference("literal", Secret(text), node.place)
-    if not isinstance(value, dict):
-        node.wrong_type(f"a table with one of {', '.join(SECRETS)}")
-        return None
-    nodes = node.entries(SECRETS)
-    if len(nodes) != 1:
-        if nodes or not value:  # otherwise the unknown key is the problem, and is noted
-            node.problem(f"it must have exactly one of {', '.join(SECRETS)}")
-        return None
-    ((kind, entry),) = nodes.items()
-    found = _secret_value(kind, entry)
-    return None if found is None else SecretReference(kind, found, node.place)  # type: ignore[arg-type]  # one of SECRETS
-
-
-def _secret_value(kind: str, node: Node) -> Any:
-    """What a SecretReference of this kind holds, with paths made absolute; None after a problem."""
-    directory = node.reading.document.directory
-    if kind == "prompt":
-        if node.value is True:
-            return f"Password of {node.path[1]}: "
-        return node.name("the prompt") if isinstance(node.value, str) else node.wrong_type("a text, or true")
-    if kind == "command":
-        return _command(node, directory)
-    text = node.name(f"the {kind}")
-    if text is None:
-        return None
-    if kind == "env" and ("=" in text or "\0" in text):
-        return node.problem("it must be the name of an environment variable")
-    if kind == "keyring" and not all(text.rpartition("/")[::2]):
-        return node.problem('it must be "service/user"')
-    if kind == "file":
-        return absolute(text, directory, node.reading.environment.get("HOME"))
-    return text
-
-
-def _command(node: Node, directory: Path) -> tuple[str, ...] | None:
-    if isinstance(node.value, str):
-        node.problem('it must be a list, such as ["op", "read", "op://vault/crm"]: no shell is used')
-        return None
-    parts = [entry.text() for entry in node.items()]
-    argv = tuple(part for part in parts if part is not None)
-    if isinstance(node.value, (list, tuple)) and not (argv and argv[0]):
-        node.problem("it must name a program")
-    if len(argv) < len(parts) or not (argv and argv[0]):
-        return None
-    program = str(directory / argv[0]) if "/" in argv[0] else argv[0]
-    return (program, *argv[1:])
 
 
 def _replicas(node: Node | None, primary: Address | None) -> tuple[tuple[str, ...], tuple[SecretReference | None, ...]]:

@@ -20,6 +20,8 @@ from fedq.types import parse_type
 KEYS = ("database", "schema", "table", "columns", "key", "on_unrepresentable")
 _SHARDING = ("shards", "by", "bounds", "values")
 COLUMN_KEYS = ("name", "type", "collation", "on_unrepresentable", "storage")
+_NO_DOTS = "the name of a table has no dots"
+_RIGHT = 'The schema goes to the right: users = "database.schema.users".'
 STORAGES = ("iso", "unix", "unix_ms", "julian")
 _TYPES = (
     "BOOLEAN",
@@ -91,20 +93,15 @@ def _entry(name: str, node: Node, databases: tuple[str, ...]) -> TableEntry | No
         at = node.child(next(key for key in _SHARDING if key in node.value))
         at.problem("sharded tables are not available yet", hint="Give the table one database for now.")
         return None
-    hints = {}
-    if any(
-        isinstance(value, (str, Mapping)) and key not in (*KEYS, "db") for key, value in node.value.items()
-    ) and not _is_like_entry(node):
-        hints = dict.fromkeys(node.value, f'A name with a dot is written in quotes: "{name}.…".')
-    nodes = node.entries((*KEYS, "db"), hints)
+    if node.value and not any(key in (*KEYS, "db") or nearest(str(key), KEYS) for key in node.value):
+        for entry in node.children().values():  # public.users = "crm" is a table in TOML
+            entry.problem(_NO_DOTS, hint=_RIGHT)
+        return None
+    nodes = node.entries((*KEYS, "db"))
     if "db" in nodes and "database" in nodes:
         nodes["db"].problem("database is there too; they mean the same")
         return None
     return _long(name, node, nodes, databases)
-
-
-def _is_like_entry(node: Node) -> bool:
-    return any(key in (*KEYS, "db") or nearest(str(key), KEYS) for key in node.value)
 
 
 def _short(name: str, node: Node, databases: tuple[str, ...]) -> TableEntry | None:

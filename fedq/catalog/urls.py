@@ -80,13 +80,13 @@ class Address:
 
 
 def kind_of(url: Any) -> Kind | None:
-    """The kind that a URL or path says it is, without looking further; None when it is no text."""
-    if not isinstance(url, (str, os.PathLike)):
+    """The kind that a URL or path says it is, without looking further; None when it does not say (`${CRM_URL}`)."""
+    text = os.fspath(url) if isinstance(url, (str, os.PathLike)) else None
+    if not isinstance(text, str) or text.startswith("${"):
         return None
-    text = os.fspath(url)
-    match = _SCHEME.match(text) if isinstance(text, str) else None
+    match = _SCHEME.match(text)
     if match is None or match[1].lower() == "file":
-        return _SUFFIXES.get(Path(str(text)).suffix.lower(), "files")
+        return _SUFFIXES.get(Path(text).suffix.lower(), "files")
     base = match[1].lower().partition("+")[0]
     return _SERVERS.get(base) or _LOCAL.get(base) or "generic"
 
