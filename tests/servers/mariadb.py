@@ -1,4 +1,4 @@
-"""MariaDB for the tests: apt's binaries (or unpacked packages on PATH); there is no MariaDB on PyPI."""
+"""MariaDB for the tests: apt's binaries, or its packages unpacked into build/; there is no MariaDB on PyPI."""
 
 from __future__ import annotations
 
@@ -44,11 +44,18 @@ max-connections=100
 """
 
 
+# Where scripts/unpack_mariadb.sh puts the packages for those who are not root.
+UNPACKED = Path(__file__).parents[2] / "build" / "mariadb"
+
+
 def mariadb_program(name: str) -> str:
     """The path of one of MariaDB's programs. Raises ServerUnavailable."""
     search = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin", "/usr/local/bin"])
     if found := shutil.which(name, path=search):
         return found
+    for folder in ("usr/bin", "usr/sbin"):
+        if (UNPACKED / folder / name).exists():
+            return str(UNPACKED / folder / name)
     raise ServerUnavailable("no MariaDB: apt-get install mariadb-server (PyPI has none)")
 
 
@@ -106,7 +113,15 @@ class MariaDBServer(Server):
         temporary = data.with_name("tmp")
         make_directory(temporary, self.os_user)
         program = mariadb_program("mariadb-install-db")
-        install = [program, "--no-defaults", "--force", f"--datadir={data}", f"--tmpdir={temporary}", *options]
+        install = [
+            program,
+            "--no-defaults",
+            "--force",
+            *self._basedir,
+            f"--datadir={data}",
+            f"--tmpdir={temporary}",
+            *options,
+        ]
         try:
             self._run(install)
         except ServerFailed:  # about once in two hundred: "wrong space ID. It should be 0, but 0 was found"
@@ -132,7 +147,22 @@ class MariaDBServer(Server):
         )
 
     def _command(self) -> list[str]:
-        return [mariadb_program("mariadbd"), f"--defaults-file={self.root}/server.cnf", f"--port={self.port}"]
+        program = mariadb_program("mariadbd")
+        return [program, f"--defaults-file={self.root}/server.cnf", f"--port={self.port}", *self._basedir]
+
+    @property
+    def _basedir(self) -> list[str]:
+        """Where an unpacked server finds its own files; an installed one knows."""
+        return [f"--basedir={UNPACKED}/usr"] if str(UNPACKED) in mariadb_program("mariadbd") else []
+
+    def _environment(self) -> dict[str, str]:
+        libraries = ":".join(str(path) for path in UNPACKED.glob("usr/lib/*-linux-gnu")) if self._basedir else ""
+        inherited = super()._environment()
+        if not libraries:
+            return inherited
+        # /lib of the packages is /usr/lib on a system whose /lib is a link.
+        libraries += "".join(f":{path}" for path in UNPACKED.glob("lib/*-linux-gnu"))
+        return inherited | {"LD_LIBRARY_PATH": libraries, "PATH": f"{UNPACKED}/usr/bin:{inherited.get('PATH', '')}"}
 
     def _is_ready(self) -> bool:
         # The port is open before the server serves; the greeting comes after init.sql has run.
