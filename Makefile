@@ -19,8 +19,8 @@ venv: $(VENV)/.test
 demo: $(VENV)/.base
 	@sh scripts/run.sh $(BIN)/python -m fedq demo
 notebook: $(VENV)/.notebook
-	@sh scripts/run.sh $(BIN)/python -m fedq demo --build
-	@sh scripts/run.sh $(BIN)/jupyter lab --notebook-dir=notebooks
+	@sh scripts/run.sh $(BIN)/python -c 'from fedq.show import demo; demo.ensure("sample_dbs")'
+	@sh scripts/run.sh $(BIN)/jupyter lab --allow-root --ServerApp.root_dir="$$PWD" notebooks/01_tour.ipynb
 test: $(VENV)/.test
 	@sh scripts/test.sh $(BIN)
 lint: $(VENV)/.test
