@@ -131,7 +131,8 @@ class FedqError(Exception):
         return "\n".join(parts)
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows: the error alone, without the frames of fedq (IPython calls this; `%tb` has the rest)."""
+        """What a notebook shows: the error alone, without the frames of fedq (IPython calls this; `%tb` has the
+        rest)."""
         return [f"{type(self).__name__} {self}"]
 
 
@@ -146,7 +147,8 @@ class CatalogError(FedqError):
 
 
 class SecretError(FedqError):
-    """A secret could not be had (variable unset, file missing, command failed). Do: provide it where the catalog says."""
+    """A secret could not be had (variable unset, file missing, command failed). Do: provide it where the catalog
+    says."""
 
     code = "FQ102"
 
@@ -176,7 +178,8 @@ class AmbiguousTable(FedqError):
 
 
 class InvalidQuery(FedqError):
-    """The query parses but cannot be answered: a type mismatch, a wrong argument, a missing GROUP BY. Do: as the hint says."""
+    """The query parses but cannot be answered: a type mismatch, a wrong argument, a missing GROUP BY. Do: as the hint
+    says."""
 
     code = "FQ204"
 
@@ -188,7 +191,8 @@ class NotAllowed(FedqError):
 
 
 class CrossDatabaseError(FedqError):
-    """The policy `on_cross_db = "error"` forbids this combination of databases. Do: allow it for the call or the pair."""
+    """The policy `on_cross_db = "error"` forbids this combination of databases. Do: allow it for the call or the
+    pair."""
 
     code = "FQ210"
 
@@ -224,7 +228,8 @@ class DatabaseError(FedqError):
 
 
 class QueryTimeout(FedqError, TimeoutError):
-    """The query took longer than its timeout and was stopped, here and in the databases. Do: raise `timeout`, or ask less."""
+    """The query took longer than its timeout and was stopped, here and in the databases. Do: raise `timeout`, or ask
+    less."""
 
     code = "FQ404"
 
@@ -254,7 +259,8 @@ class ResultError(FedqError, LookupError):
 
 
 class ReadOnlyError(FedqError):
-    """A write to a database that is read-only, or through a call that only reads. Do: use `execute` on a writable one."""
+    """A write to a database that is read-only, or through a call that only reads. Do: use `execute` on a writable
+    one."""
 
     code = "FQ601"
 
@@ -325,7 +331,8 @@ class ShadowedNameWarning(FedqWarning):
 
 
 class CollationWarning(FedqWarning):
-    """A text column compares differently in its own database than in fedq (by bytes). Use `native=` for its own rules."""
+    """A text column compares differently in its own database than in fedq (by bytes). Use `native=` for its own
+    rules."""
 
     code = "FQ231"
 

@@ -25,7 +25,6 @@ from fedq.catalog.units import seconds, size
 from fedq.errors import CatalogError, FedqError, ParameterError, ShadowedNameWarning
 from fedq.events import Listener, ignore
 from fedq.fetch.open import QueryLookup, Sources
-from fedq.survey import check_catalog_live, list_columns, list_databases, list_tables
 from fedq.join.duckdb import Bench, Engine
 from fedq.plan.advise import check_policy, cross_database_warning
 from fedq.plan.build import build, native_plan
@@ -33,6 +32,7 @@ from fedq.plan.nodes import Plan
 from fedq.result import Result
 from fedq.run.pulls import Limits, Run
 from fedq.run.wait import Work
+from fedq.survey import check_catalog_live, list_columns, list_databases, list_tables
 from fedq.types import VARCHAR, Type
 
 if TYPE_CHECKING:
@@ -76,31 +76,49 @@ class Federation:
         self.catalog = catalog
         self._placing = placing
         self._is_view = shared is not None
-        self._sources = shared._sources if shared else Sources(catalog)
-        self._engine = shared._engine if shared else Engine(catalog.policy.memory_limit)
+        self._sources: Sources = shared._sources if shared else Sources(catalog)
+        self._engine: Engine = shared._engine if shared else Engine(catalog.policy.memory_limit)
         self._runs: set[Run] = shared._runs if shared else set()
 
     def query(self, sql: str, params: Any = None, *, listener: Listener = ignore, **options: Any) -> Result:
         """Run one SELECT over the tables of the catalog, wherever they live.
 
-        `params` binds `:name`, `$name` and `?`. Options: `using` places every table (or the named ones) elsewhere for this call; `native`
-        sends the text as written to one database; `frames` are DataFrames by name; at most `limit` rows are returned; `timeout` is in
-        seconds or "5m"; `on_cross_db` is warn, error or allow; `max_pull` is rows or "2GB"; `freshness`, `after` and `engine` as documented.
+        `params` binds `:name`, `$name` and `?`. Options: `using` places every table (or the named ones) elsewhere for
+        this call; `native`
+        sends the text as written to one database; `frames` are DataFrames by name; at most `limit` rows are returned;
+        `timeout` is in
+        seconds or "5m"; `on_cross_db` is warn, error or allow; `max_pull` is rows or "2GB"; `freshness`, `after` and
+        `engine` as documented.
 
         Raises: any `FedqError`; `QueryCancelled` on Ctrl-C.
         """
         started = time.perf_counter()
         call = self._call(sql, params, listener, **options)
         plan, table, types, run = self._conduct(call, self._answer)
-        notes: list[Warning] = [*_shadowed(call), *cross_database_warning(plan, plan.actuals, call.catalog, call.on_cross_db)]
+        notes: list[Warning] = [
+            *_shadowed(call),
+            *cross_database_warning(plan, plan.actuals, call.catalog, call.on_cross_db),
+        ]
         for note in notes:
             warnings.warn(note, stacklevel=_caller_level())
         reads = [run.reads[fetch.id] for fetch in plan.fetches if fetch.id in run.reads]
         elapsed = time.perf_counter() - started
-        return Result(table, types=types, sql=sql, sources=reads, plan=plan, warnings=notes, elapsed=elapsed, catalog_file=call.catalog.file)
+        return Result(
+            table,
+            types=types,
+            sql=sql,
+            sources=reads,
+            plan=plan,
+            warnings=notes,
+            elapsed=elapsed,
+            catalog_file=call.catalog.file,
+        )
 
-    def explain(self, sql: str, params: Any = None, *, analyze: bool = False, listener: Listener = ignore, **options: Any) -> Plan:
-        """What would run where, and why something was not pushed; with `analyze` it is run and the plan shows actual figures."""
+    def explain(
+        self, sql: str, params: Any = None, *, analyze: bool = False, listener: Listener = ignore, **options: Any
+    ) -> Plan:
+        """What would run where, and why something was not pushed; with `analyze` it is run and the plan shows actual
+        figures."""
         call = self._call(sql, params, listener, **options)
         if analyze:
             return self._conduct(call, self._answer)[0]
@@ -127,7 +145,12 @@ class Federation:
     def _conduct(self, call: _Call, task: Callable[[_Call, Run, Bench], T]) -> T:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""
         bench = self._engine.bench()
-        run = Run(lambda name: call.extra[name] if name in call.extra else self._sources[name], bench, call.limits, call.listener)
+        run = Run(
+            lambda name: call.extra[name] if name in call.extra else self._sources[name],
+            bench,
+            call.limits,
+            call.listener,
+        )
 
         def work() -> T:
             try:
@@ -162,11 +185,15 @@ class Federation:
             raise ParameterError(f"the query must be text, not {type(sql).__name__}", hint="Pass SQL as a str.")
         _one_of("on_cross_db", on_cross_db, ("warn", "error", "allow"))
         _one_of("engine", engine, ("local", "duckdb"))
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
+        if limit is not None and (type(limit) is not int or limit < 0):
             raise ParameterError(f"limit must be a whole number of rows, not {limit!r}", hint="Write limit=100.")
         policy = self.catalog.policy
-        rows, byte_count = (policy.max_pull_rows, policy.max_pull_bytes) if max_pull is None else _option("max_pull", size, max_pull)
-        limits = Limits(rows, byte_count, policy.timeout if timeout is None else _option("timeout", seconds, timeout), limit)
+        rows, byte_count = (
+            (policy.max_pull_rows, policy.max_pull_bytes) if max_pull is None else _option("max_pull", size, max_pull)
+        )
+        limits = Limits(
+            rows, byte_count, policy.timeout if timeout is None else _option("timeout", seconds, timeout), limit
+        )
         catalog, extra = self.catalog, _frame_sources(frames)
         if extra:
             catalog = replace(catalog, databases={**catalog.databases, FRAMES: Database(FRAMES, "frames", "")})
@@ -180,11 +207,14 @@ class Federation:
         return Federation(self.catalog, placing=self._placing.narrowed(database or tables), shared=self)
 
     def assign(self, tables: str, database: str, *, save: bool = False) -> Federation:
-        """A federation in which a table (or a pattern of names) lives in another database; `save` also edits the catalog's file."""
+        """A federation in which a table (or a pattern of names) lives in another database; `save` also edits the
+        catalog's file."""
         self._database(database)
         if save:
             if self.catalog.file is None:
-                raise CatalogError("this catalog was not read from a file, so the assignment cannot be saved", hint="Use save=False.")
+                raise CatalogError(
+                    "this catalog was not read from a file, so the assignment cannot be saved", hint="Use save=False."
+                )
             from fedq.catalog.edit import save_assignment
 
             save_assignment(Path(self.catalog.file), tables, database)
@@ -209,7 +239,9 @@ class Federation:
 
     def check(self, *, relations: bool = False) -> Report:
         """Every problem of the catalog at once: secrets, connections, tables, columns."""
-        del relations  # rows without their other side need declared relations to be queried; checked where relations are
+        del (
+            relations
+        )  # rows without their other side need declared relations to be queried; checked where relations are
         return self._ask(lambda: check_catalog_live(self.catalog, self._sources))
 
     def _ask(self, task: Callable[[], T]) -> T:
@@ -236,7 +268,9 @@ class Federation:
     def __enter__(self) -> Federation:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -247,7 +281,10 @@ class Federation:
 def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
     """DuckDB's own binder over empty tables: types of the result, and every error of meaning before any pull."""
     for occurrence in query.occurrences:
-        columns = [(column.name, column.type, "NOCASE" if column.collation == "nocase" else None) for column in occurrence.columns]
+        columns = [
+            (column.name, column.type, "NOCASE" if column.collation == "nocase" else None)
+            for column in occurrence.columns
+        ]
         bench.create(occurrence.id, [*columns, *([("_database", VARCHAR, None)] if occurrence.has_origin else [])])
     if not query.is_describable:
         return []
@@ -279,7 +316,9 @@ def _shadowed(call: _Call) -> list[Warning]:
 
     words = {token.text.lower() for token in tokenize(call.sql)} if call.extra else set()
     frames = call.extra[FRAMES].list_tables() if call.extra else ()
-    names = [table.name for table in frames if table.name.lower() in words and call.catalog.entry(table.name) is not None]
+    names = [
+        table.name for table in frames if table.name.lower() in words and call.catalog.entry(table.name) is not None
+    ]
     text = "{0!r} is both a DataFrame and a table of the catalog; the table was used. Write @{0} for the DataFrame."
     return [ShadowedNameWarning(text.format(name), name=name) for name in names]
 
@@ -295,7 +334,9 @@ def _option(name: str, read: Callable[[object], T], value: object) -> T:
     try:
         return read(value)
     except ValueError as error:
-        raise ParameterError(f"{name} cannot be {value!r}: {error}", hint='Write rows as 1000, sizes as "2GB", times as "30s".') from error
+        raise ParameterError(
+            f"{name} cannot be {value!r}: {error}", hint='Write rows as 1000, sizes as "2GB", times as "30s".'
+        ) from error
 
 
 def _caller_level() -> int:
@@ -313,7 +354,8 @@ _nearest: tuple[object, Federation] | None = None
 
 
 def connect(catalog: Any = None, /, *, profile: str | None = None, **databases: Any) -> Federation:
-    """A federation from a catalog (a path, a mapping, a Catalog, or nothing: the nearest fedq.toml) and further databases by name.
+    """A federation from a catalog (a path, a mapping, a Catalog, or nothing: the nearest fedq.toml) and further
+    databases by name.
 
     >>> import fedq
     >>> fed = fedq.connect(shop="sqlite:///shop.db")
@@ -332,7 +374,8 @@ def use(federation: Federation | None) -> None:
 
 
 def default() -> Federation:
-    """The default federation: the one given to `use`, else that of the nearest fedq.toml, read again when the file changes."""
+    """The default federation: the one given to `use`, else that of the nearest fedq.toml, read again when the file
+    changes."""
     global _nearest
     if _chosen is not None:
         return _chosen

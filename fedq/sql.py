@@ -1,7 +1,9 @@
 """The one door to sqlglot: tokens, syntax trees, and edits of the user's text by position.
 
-sqlglot ships breaking minor releases often; everything else in fedq imports what it needs from here. Trees are used to *understand* a
-query and to compose what is sent to a database. The user's own text is never written anew from a tree (`j->>'a.b'` would come back
+sqlglot ships breaking minor releases often; everything else in fedq imports what it needs from here. Trees are used
+to *understand* a
+query and to compose what is sent to a database. The user's own text is never written anew from a tree (`j->>'a.b'`
+would come back
 as another expression): it is edited by the positions that tokens and identifiers carry.
 """
 
@@ -14,13 +16,14 @@ from dataclasses import dataclass
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ParseError, TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from fedq.errors import SQLSyntaxError
 
 __all__ = ["Edit", "Token", "TokenType", "apply_edits", "exp", "parse", "span_of", "tokenize"]
 
-# sqlglot says on its logger that it keeps a statement as plain text; fedq refuses such statements with an error of its own
+# sqlglot says on its logger that it keeps a statement as plain text; fedq refuses such statements with an error of
+# its own
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
@@ -54,10 +57,12 @@ def tokenize(text: str) -> list[Token]:
         return sqlglot.tokenize(text, read="duckdb")
     except TokenError as error:
         message = "the query has a quote or comment that is not closed"
-        raise SQLSyntaxError(message, sql=text, span=(0, len(text)), hint="Close it, or double a quote inside a text.") from error
+        raise SQLSyntaxError(
+            message, sql=text, span=(0, len(text)), hint="Close it, or double a quote inside a text."
+        ) from error
 
 
-def parse(text: str) -> list[exp.Expression]:
+def parse(text: str) -> list[exp.Expr]:
     """The statements of a text, as trees in DuckDB's dialect. Raises: SQLSyntaxError."""
     try:
         trees = sqlglot.parse(text, read="duckdb")
@@ -68,7 +73,7 @@ def parse(text: str) -> list[exp.Expression]:
         raise _syntax_error(text, error) from error
     except RecursionError as error:
         raise SQLSyntaxError("the query is nested too deeply to be read", hint="Use WITH to name its parts.") from error
-    return [tree for tree in trees if isinstance(tree, exp.Expression)]
+    return [tree for tree in trees if isinstance(tree, exp.Expr)]
 
 
 def _syntax_error(text: str, error: ParseError) -> SQLSyntaxError:
@@ -83,8 +88,9 @@ def _syntax_error(text: str, error: ParseError) -> SQLSyntaxError:
     return SQLSyntaxError(f"the query does not parse{near}", sql=text, span=span, hint="fedq speaks DuckDB's SQL.")
 
 
-def span_of(*nodes: exp.Expression | None) -> tuple[int, int] | None:
-    """Where identifiers stand in the text they were parsed from: start and (exclusive) end; None when they carry no position."""
+def span_of(*nodes: exp.Expr | None) -> tuple[int, int] | None:
+    """Where identifiers stand in the text they were parsed from: start and (exclusive) end; None when they carry no
+    position."""
     places = [node.meta for node in nodes if node is not None and "start" in node.meta]
     if not places:
         return None

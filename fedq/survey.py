@@ -62,8 +62,17 @@ def list_columns(name: str, catalog: Catalog, sources: Sources, placing: Placing
     parts = [exp.to_identifier(part) for part in reversed(name.split("."))]
     node = exp.Table(**dict(zip(("this", "db", "catalog"), parts, strict=False)))
     table = resolve_tables(name, [node], catalog, QueryLookup(sources, {}), placing)[0]
-    columns = [("column", VARCHAR), ("type", VARCHAR), ("database", VARCHAR), ("native", VARCHAR), ("comparison", VARCHAR)]
-    rows = [(column.name, str(column.type), table.database, column.native, column.comparison.value) for column in table.columns]
+    columns = [
+        ("column", VARCHAR),
+        ("type", VARCHAR),
+        ("database", VARCHAR),
+        ("native", VARCHAR),
+        ("comparison", VARCHAR),
+    ]
+    rows = [
+        (column.name, str(column.type), table.database, column.native, column.comparison.value)
+        for column in table.columns
+    ]
     return Result.from_rows(columns, rows)
 
 
@@ -93,5 +102,10 @@ def _check_entry(entry: TableEntry, catalog: Catalog, sources: Sources) -> None:
     schema = sources[entry.database].describe([physical])[0]
     if schema is None:
         message = f"database {entry.database!r} has no table {physical.name!r} ({entry.place})"
-        raise TableNotFound(message, hint="Correct the entry in [tables], or create the table.", table=entry.name, database=entry.database)
+        raise TableNotFound(
+            message,
+            hint="Correct the entry in [tables], or create the table.",
+            table=entry.name,
+            database=entry.database,
+        )
     bind_table(entry.name, catalog.databases.get(entry.database), entry, schema, entry.database)

@@ -1,6 +1,7 @@
 """Logical column types: DuckDB's types, by name, with what a planner must know of them.
 
-A type is data, spelled as DuckDB spells it, so that a column that passes through fedq has one type however it was stored.
+A type is data, spelled as DuckDB spells it, so that a column that passes through fedq has one type however it was
+stored.
 Nested types (`INTEGER[]`, `STRUCT(a INTEGER)`) are kept as their text: fedq moves them, only DuckDB looks inside.
 """
 
@@ -60,7 +61,8 @@ class Type:
 
     @property
     def family(self) -> str:
-        """integer, decimal, float, text, blob, boolean, date, time, timestamp, timestamptz, interval, uuid, json or other."""
+        """integer, decimal, float, text, blob, boolean, date, time, timestamp, timestamptz, interval, uuid, json or
+        other."""
         return _FAMILIES.get(self.name, "other")
 
     @property
@@ -109,6 +111,7 @@ class Comparison(enum.Enum):
     EQUALITY = "equality"
     """= and GROUP BY mean the same, order does not (PostgreSQL text under a deterministic locale)."""
     LOOSE = "loose"
-    """= is true at least wherever DuckDB's is, and for more (case, accents, trailing blanks): a superset, never exact."""
+    """= is true at least wherever DuckDB's is, and for more (case, accents, trailing blanks): a superset, never
+    exact."""
     UNLIKE = "unlike"
     """Nothing can be said (mixed storage classes, floats printed by the server): compare nothing there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from fedq.bind.check import check_allowed
@@ -23,7 +24,7 @@ class BoundQuery:
     text: str
     """The user's text with parameters as `$name`."""
     params: Mapping[str, Any]
-    tree: exp.Expression
+    tree: exp.Expr
     scopes: Scopes
     local: str
     """The text as the local engine runs it: table names replaced by the occurrences' ids, nothing else."""
@@ -79,18 +80,18 @@ def _without_frame_marks(sql: str) -> str:
     tokens = tokenize(sql)
     edits = [
         Edit(mark.start, mark.end + 1, "dataframes.")
-        for before, mark in zip(tokens, tokens[1:], strict=False)
+        for before, mark in pairwise(tokens)
         if mark.text == "@" and before.text.lower() in ("from", "join")
     ]
     return apply_edits(sql, edits)
 
 
 def localize(text: str, scopes: Scopes) -> list[Edit]:
-    """The edits that replace every base table's name by its occurrence's id, under the name the rest of the query uses."""
+    """The edits that replace every base table's name by its occurrence's id, under the name the rest of the query
+    uses."""
     edits = [_table_edit(text, occurrence) for occurrence in scopes.occurrences]
-    for column in scopes.tree.find_all(exp.Column):
-        if column.args.get("db") is not None and (edit := _qualifier_edit(column, scopes)) is not None:
-            edits.append(edit)
+    qualified = [column for column in scopes.tree.find_all(exp.Column) if column.args.get("db") is not None]
+    edits += [edit for column in qualified if (edit := _qualifier_edit(column, scopes)) is not None]
     if any(occurrence.has_origin for occurrence in scopes.occurrences):
         edits += _hide_origin(text, scopes)
     return edits
@@ -100,7 +101,11 @@ def _table_edit(text: str, occurrence: Occurrence) -> Edit:
     node = occurrence.node
     start, end = span_of(node.this, node.args.get("db"), node.args.get("catalog")) or (0, 0)
     name = '"' + occurrence.id.replace('"', '""') + '"'
-    needs_alias = not node.alias and not isinstance(node.parent, (exp.Summarize, exp.Describe)) and not _is_table_statement(text, start)
+    needs_alias = (
+        not node.alias
+        and not isinstance(node.parent, (exp.Summarize, exp.Describe))
+        and not _is_table_statement(text, start)
+    )
     written = span_of(node.this) or (start, end)
     return Edit(start, end, f"{name} AS {text[written[0] : written[1]]}" if needs_alias else name)
 
@@ -135,7 +140,7 @@ def _hide_origin(text: str, scopes: Scopes) -> list[Edit]:
     return edits
 
 
-def _shows_origin(projection: exp.Expression, tables: Mapping[str, Occurrence]) -> bool:
+def _shows_origin(projection: exp.Expr, tables: Mapping[str, Occurrence]) -> bool:
     if isinstance(projection, exp.Column):
         occurrence = tables.get(projection.table.lower())
         return occurrence is not None and occurrence.has_origin

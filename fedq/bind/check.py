@@ -1,7 +1,9 @@
 """What user SQL may not call: anything that reaches files, servers or the engine's own settings past the catalog.
 
-Fails closed: of functions in FROM only a short list may be used; every other table function is refused by name. Scalar functions
-are refused where they show the machine. (The engine that runs the text has external access switched off and its configuration
+Fails closed: of functions in FROM only a short list may be used; every other table function is refused by name.
+Scalar functions
+are refused where they show the machine. (The engine that runs the text has external access switched off and its
+configuration
 locked as well: this check is what gives a readable error, not the only fence.)
 """
 
@@ -11,7 +13,9 @@ from fedq.errors import NotAllowed
 from fedq.sql import exp, span_of
 
 #: table functions that only make rows out of their arguments
-TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree", "summary"})
+TABLE_FUNCTIONS = frozenset(
+    {"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree", "summary"}
+)
 #: scalar functions that show the machine or the session, or change something
 SCALAR_FUNCTIONS = frozenset({
     "getenv", "current_setting", "set_config", "getvariable", "query", "query_table", "nextval", "currval", "write_log", "parse_duckdb_log_message",
@@ -21,7 +25,7 @@ SCALAR_FUNCTIONS = frozenset({
 })  # fmt: skip
 
 
-def check_allowed(text: str, tree: exp.Expression) -> None:
+def check_allowed(text: str, tree: exp.Expr) -> None:
     """Refuse what a query may not call. Raises: NotAllowed."""
     for node in tree.walk():
         if isinstance(node, exp.Table):
@@ -50,10 +54,12 @@ def _check_table(text: str, node: exp.Table) -> None:
         return
     if isinstance(this, exp.Func):
         name = function_name(this)
-        if name not in TABLE_FUNCTIONS and not isinstance(this, (exp.GenerateSeries, exp.Unnest, exp.ExplodingGenerateSeries)):
+        if name not in TABLE_FUNCTIONS and not isinstance(
+            this, (exp.GenerateSeries, exp.Unnest, exp.ExplodingGenerateSeries)
+        ):
             raise _refusal(text, this, f"the table function {name}() may not be used in a query")
 
 
-def _refusal(text: str, node: exp.Expression, message: str) -> NotAllowed:
+def _refusal(text: str, node: exp.Expr, message: str) -> NotAllowed:
     hint = "Queries read the tables of the catalog and nothing else; put files and servers into the catalog."
     return NotAllowed(message, sql=text, span=span_of(node) or span_of(*node.find_all(exp.Identifier)), hint=hint)

@@ -1,10 +1,12 @@
-"""Parameters: `:name`, `$name` and `?` are found in tokens and become DuckDB parameters; values are never pasted into the text.
+"""Parameters: `:name`, `$name` and `?` are found in tokens and become DuckDB parameters; values are never pasted into
+the text.
 
     where id = :id and tag in :tags          {"id": 3, "tags": ["a", "b"]}
     where id = $id and tag in ($tags_1, $tags_2)   {"id": 3, "tags_1": "a", "tags_2": "b"}
 
 Tokens and not the syntax tree, because a tree takes `list[:n]`, a DuckDB slice by column n, for a parameter. A colon right after a
-bracket, a word, a number or a string is never a parameter, which leaves `::`, slices, JSON paths and struct literals alone.
+bracket, a word, a number or a string is never a parameter, which leaves `::`, slices, JSON paths and struct literals
+alone.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import enum
-import math
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,9 +62,9 @@ def _find(tokens: Sequence[Token]) -> Iterator[Slot]:
             yield Slot(token.start, token.end + 1, None)
         elif after is None or after.start != token.end + 1 or not _is_name(after):
             continue
-        elif token.token_type is TokenType.PARAMETER and token.text == "$":
-            yield Slot(token.start, after.end + 1, after.text)
-        elif token.token_type is TokenType.COLON and not after.text[0].isdigit() and not _closes(before, token):
+        elif (token.token_type is TokenType.PARAMETER and token.text == "$") or (
+            token.token_type is TokenType.COLON and not after.text[0].isdigit() and not _closes(before, token)
+        ):
             yield Slot(token.start, after.end + 1, after.text)
 
 
@@ -83,7 +84,8 @@ def _closes(before: Token | None, colon: Token) -> bool:
 def bind_params(sql: str, params: Mapping[str, Any] | Sequence[Any] | None) -> tuple[str, dict[str, Any]]:
     """The text with every parameter as `$name`, and the values by those names.
 
-    A list, tuple, set, array or Series after IN becomes as many parameters; an empty one becomes a subquery without rows, so that IN is
+    A list, tuple, set, array or Series after IN becomes as many parameters; an empty one becomes a subquery without
+    rows, so that IN is
     FALSE and NOT IN is TRUE, also for NULL.
 
     Raises: ParameterError for a missing, unused or unbindable one.
@@ -134,7 +136,9 @@ def _values(sql: str, found: Sequence[Slot], params: Mapping[str, Any] | Sequenc
     if any(slot.name is not None for slot in found):
         slot = next(slot for slot in found if slot.name is not None)
         message = f"the query names its parameter {sql[slot.start : slot.end]}, but params is a sequence"
-        raise ParameterError(message, sql=sql, span=(slot.start, slot.end), hint='Pass a mapping: params={"name": value}.')
+        raise ParameterError(
+            message, sql=sql, span=(slot.start, slot.end), hint='Pass a mapping: params={"name": value}.'
+        )
     _count(sql, len(found), params)
     return [(f"p{number}", value) for number, value in enumerate(params, 1)]
 
@@ -149,8 +153,10 @@ def _named(sql: str, found: Sequence[Slot], params: dict[str, Any]) -> list[tupl
     values: list[tuple[str, Any]] = []
     for slot in found:
         if slot.name is None:
-            hint = "Write :name and pass params={\"name\": value}, or pass a sequence for ?."
-            message = "the query has a ? but params is a mapping" if params else "the query has a ? and no params were given"
+            hint = 'Write :name and pass params={"name": value}, or pass a sequence for ?.'
+            message = (
+                "the query has a ? but params is a mapping" if params else "the query has a ? and no params were given"
+            )
             raise ParameterError(message, sql=sql, span=(slot.start, slot.end), hint=hint)
         if slot.name not in params:
             near = difflib.get_close_matches(slot.name, params, 1)
@@ -174,7 +180,8 @@ def _is_list(value: Any) -> bool:
 
 
 def plain(name: str, value: Any) -> Any:
-    """A value as one of the plain Python types that can be bound: Enum → its value, numpy and pandas scalars → Python's.
+    """A value as one of the plain Python types that can be bound: Enum → its value, numpy and pandas scalars →
+    Python's.
 
     Raises: ParameterError for any other type.
     """
@@ -186,14 +193,19 @@ def plain(name: str, value: Any) -> Any:
         return value
     if hasattr(value, "to_pydatetime"):  # pandas.Timestamp: a datetime whose nanoseconds must not be lost
         if getattr(value, "nanosecond", 0):
-            raise ParameterError(f"parameter :{name} has nanoseconds, which no database here keeps", hint="Round it to microseconds.")
+            raise ParameterError(
+                f"parameter :{name} has nanoseconds, which no database here keeps", hint="Round it to microseconds."
+            )
         return value.to_pydatetime()
     if hasattr(value, "to_pytimedelta"):
         return value.to_pytimedelta()
     if hasattr(value, "item") and getattr(value, "shape", None) == ():  # a numpy scalar
         item = value.item()
         if type(item) is int and "datetime" in type(value).__name__:
-            raise ParameterError(f"parameter :{name} has nanoseconds, which no database here keeps", hint="Use microseconds: x.astype('M8[us]').")
+            raise ParameterError(
+                f"parameter :{name} has nanoseconds, which no database here keeps",
+                hint="Use microseconds: x.astype('M8[us]').",
+            )
         return plain(name, item) if type(item) is not type(value) else item
     if isinstance(value, _SCALARS):
         return _upcast(value)
@@ -208,10 +220,8 @@ def _is_missing(value: Any) -> bool:
 
 
 def _upcast(value: Any) -> Any:
-    """An instance of a subclass (str, int, …) as the plain type itself."""
-    for kind in (dt.datetime, *_SCALARS):
-        if isinstance(value, kind) and kind not in (dt.date, dt.datetime, dt.time):
-            if kind is float and math.isnan(value):
-                return math.nan
-            return kind(value) if kind not in (dt.timedelta, uuid.UUID) else value
+    """An instance of a subclass (a str that is an identifier type, an IntEnum's int) as the plain type itself."""
+    for kind in (int, float, Decimal, str, bytes):
+        if isinstance(value, kind):
+            return kind(value)
     return value

@@ -9,7 +9,7 @@ _READS = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery, exp.Pivot, exp
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable)
 
 
-def parse_query(text: str) -> exp.Expression:
+def parse_query(text: str) -> exp.Expr:
     """The tree of the one reading statement in `text`.
 
     >>> type(parse_query("select 1")).__name__

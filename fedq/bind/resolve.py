@@ -1,8 +1,12 @@
-"""Table names → where they live → what they look like. Every name of the query is settled here, before anything else reads it.
+"""Table names → where they live → what they look like. Every name of the query is settled here, before anything else
+reads it.
 
-Precedence, highest first: `using=` of the call and of `fed.using(...)`, a database-qualified name in the text (`shop.orders`), the catalog's
-entry, its pattern, the one database that has such a table; then a DataFrame of that name. A name that two databases have and the
-catalog does not settle is an error that names both: a guess would be a wrong answer on the day the second table appears.
+Precedence, highest first: `using=` of the call and of `fed.using(...)`, a database-qualified name in the text
+(`shop.orders`), the catalog's
+entry, its pattern, the one database that has such a table; then a DataFrame of that name. A name that two databases
+have and the
+catalog does not settle is an error that names both: a guess would be a wrong answer on the day the second table
+appears.
 """
 
 from __future__ import annotations
@@ -88,7 +92,9 @@ class _Wanted:
     candidates: tuple[PhysicalTable, ...]
 
 
-def resolve_tables(text: str, nodes: Sequence[exp.Table], catalog: Catalog, lookup: Lookup, placing: Placing) -> list[BoundTable]:
+def resolve_tables(
+    text: str, nodes: Sequence[exp.Table], catalog: Catalog, lookup: Lookup, placing: Placing
+) -> list[BoundTable]:
     """The table each node means, in order. Raises: TableNotFound, AmbiguousTable, CatalogError."""
     wanted = [_place(text, node, catalog, lookup, placing) for node in nodes]
     pairs = list(dict.fromkeys((want.database, table) for want in wanted for table in want.candidates))
@@ -114,7 +120,11 @@ def _place(text: str, node: exp.Table, catalog: Catalog, lookup: Lookup, placing
         database = forced or entry.database
         own = PhysicalTable(entry.schema, entry.table or (name if entry.is_pattern else entry.name))
         logical = PhysicalTable(None, name)
-        candidates = (own,) if database == entry.database else tuple(dict.fromkeys((own, PhysicalTable(None, own.name), logical)))
+        candidates = (
+            (own,)
+            if database == entry.database
+            else tuple(dict.fromkeys((own, PhysicalTable(None, own.name), logical)))
+        )
         return _Wanted(node, name, entry, database, candidates)
     if forced is not None:
         return _Wanted(node, name, None, forced, (PhysicalTable(qualifier.name if qualifier else None, name),))
@@ -144,11 +154,16 @@ def _place_qualified(text: str, node: exp.Table, catalog: Catalog) -> _Wanted:
     candidates = [PhysicalTable(schema, name)]
     if entry is not None and entry.database == exact and schema is None:
         candidates.insert(0, PhysicalTable(entry.schema, entry.table or entry.name))
-    return _Wanted(node, name, entry if entry is not None and entry.database == exact else None, exact, tuple(candidates))
+    return _Wanted(
+        node, name, entry if entry is not None and entry.database == exact else None, exact, tuple(candidates)
+    )
 
 
-def bind_table(name: str, database: Database | None, entry: TableEntry | None, schema: TableSchema, place: str) -> BoundTable:
-    """A described table under the catalog's names, types and policies. Raises: CatalogError for a column that is not there."""
+def bind_table(
+    name: str, database: Database | None, entry: TableEntry | None, schema: TableSchema, place: str
+) -> BoundTable:
+    """A described table under the catalog's names, types and policies. Raises: CatalogError for a column that is not
+    there."""
     default = (entry and entry.on_unrepresentable) or (database.on_unrepresentable if database else "error")
     physical = {column.physical.lower(): column for column in schema.columns}
     columns = {key: replace(column, policy=default) for key, column in physical.items()}
@@ -181,29 +196,47 @@ def _no_such_column(name: str, place: str, entry: TableEntry | None, wanted: str
     near = difflib.get_close_matches(wanted, names, 1)
     hint = f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(names[:12])}."
     where = f" ({entry.place})" if entry else ""
-    return CatalogError(f"table {name!r} in database {place!r} has no column {wanted!r}{where}", hint=hint, table=name, column=wanted)
+    return CatalogError(
+        f"table {name!r} in database {place!r} has no column {wanted!r}{where}", hint=hint, table=name, column=wanted
+    )
 
 
 def _missing(text: str, want: _Wanted, catalog: Catalog, lookup: Lookup) -> TableNotFound:
     """The catalog or the text sent us to a database that has no such table."""
     tried = want.candidates[0]
     where = f" ({want.entry.place})" if want.entry is not None else ""
-    others = [database for database, _ in lookup.databases_with(PhysicalTable(None, want.name)) if database != want.database]
+    others = [
+        database for database, _ in lookup.databases_with(PhysicalTable(None, want.name)) if database != want.database
+    ]
     names = [name.rpartition(".")[2] for name in lookup.known_names()]
     near = difflib.get_close_matches(want.name, names, 1)
-    hint = f"Did you mean {near[0]!r}?" if near and near[0].lower() != want.name.lower() else "`fedq tables` lists what there is."
+    hint = (
+        f"Did you mean {near[0]!r}?"
+        if near and near[0].lower() != want.name.lower()
+        else "`fedq tables` lists what there is."
+    )
     if others:
         hint = f"{_listing(others)} has one."
     message = f"database {want.database!r} has no table {tried.name!r}{where}"
-    return TableNotFound(message, sql=text, span=span_of(want.node.this), hint=hint, table=want.name, database=want.database)
+    return TableNotFound(
+        message, sql=text, span=span_of(want.node.this), hint=hint, table=want.name, database=want.database
+    )
 
 
 def _not_found(text: str, node: exp.Table, name: str, lookup: Lookup, catalog: Catalog) -> TableNotFound:
-    names = list(dict.fromkeys([*(entry.name for entry in catalog.tables.values() if not entry.is_pattern), *lookup.known_names()]))
+    names = list(
+        dict.fromkeys(
+            [*(entry.name for entry in catalog.tables.values() if not entry.is_pattern), *lookup.known_names()]
+        )
+    )
     near = difflib.get_close_matches(name.lower(), [known.lower() for known in names], 1, 0.6)
     suggestion = next((known for known in names if near and known.lower() == near[0]), None)
     where = f"catalog {catalog.file}" if catalog.file else "the catalog"
-    hint = f"Did you mean {suggestion!r}?" if suggestion else "`fedq tables` (in a notebook `%fedq :tables`) lists what there is."
+    hint = (
+        f"Did you mean {suggestion!r}?"
+        if suggestion
+        else "`fedq tables` (in a notebook `%fedq :tables`) lists what there is."
+    )
     message = f"no table {name!r} in {where}, nor in its databases"
     return TableNotFound(message, sql=text, span=span_of(node.this), hint=hint, table=name, suggestion=suggestion)
 

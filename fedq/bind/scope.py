@@ -3,7 +3,8 @@
     select c.name from customers c where exists (select 1 from orders o where o.cid = c.id)
     Block(c → customers) ── Block(o → orders)        customers: id, name      orders: cid
 
-Both answers are supersets on purpose. A column is kept wherever its name could mean it; a reference resolves to a table only when it
+Both answers are supersets on purpose. A column is kept wherever its name could mean it; a reference resolves to a
+table only when it
 cannot mean anything else. What is unclear is kept whole and resolved to nothing, which costs time and never a row.
 """
 
@@ -48,16 +49,18 @@ class Block:
     parent: Block | None
     tables: dict[str, Occurrence] = field(default_factory=dict)
     """Base tables by alias, lower case."""
-    derived: dict[str, exp.Expression | None] = field(default_factory=dict)
+    derived: dict[str, exp.Expr | None] = field(default_factory=dict)
     """Other sources by alias: the query of a derived table or CTE, None for what cannot be looked into."""
     is_opaque: bool = False
     """Whether some source has no name or two share one, so that nothing resolves."""
 
 
-def base_tables(tree: exp.Expression) -> list[exp.Table]:
+def base_tables(tree: exp.Expr) -> list[exp.Table]:
     """The nodes that name a base table, in the order of the text: not functions, not the names of CTEs."""
-    found = [node for node in tree.find_all(exp.Table) if isinstance(node.this, exp.Identifier) and cte_of(node) is None]
-    return sorted(found, key=lambda node: (span_of(node.this) or (0, 0)))
+    found = [
+        node for node in tree.find_all(exp.Table) if isinstance(node.this, exp.Identifier) and cte_of(node) is None
+    ]
+    return sorted(found, key=lambda node: span_of(node.this) or (0, 0))
 
 
 def cte_of(node: exp.Table) -> exp.CTE | None:
@@ -65,30 +68,30 @@ def cte_of(node: exp.Table) -> exp.CTE | None:
     if node.args.get("db") is not None:
         return None
     wanted = node.name.lower()
-    child: exp.Expression = node
+    child: exp.Expr = node
     parent = node.parent
     while parent is not None:
         clause = parent if isinstance(parent, exp.With) else None
         if clause is None and (with_ := parent.args.get("with_")) is not None and with_ is not child:
-            for cte in with_.expressions:
-                if cte.alias.lower() == wanted:
-                    return cte
+            if (found := _named(with_.expressions, wanted)) is not None:
+                return found
         if clause is not None:  # inside a CTE: those before it, and itself when recursive
-            for cte in clause.expressions:
-                if cte is child:
-                    if clause.args.get("recursive") and cte.alias.lower() == wanted:
-                        return cte
-                    break
-                if cte.alias.lower() == wanted:
-                    return cte
+            end = next(index for index, cte in enumerate(clause.expressions) if cte is child)
+            visible = clause.expressions[: end + 1 if clause.args.get("recursive") else end]
+            if (found := _named(visible, wanted)) is not None:
+                return found
         child, parent = parent, parent.parent
     return None
+
+
+def _named(ctes: Sequence[exp.Expr], name: str) -> exp.CTE | None:
+    return next((cte for cte in ctes if isinstance(cte, exp.CTE) and cte.alias.lower() == name), None)
 
 
 class Scopes:
     """All blocks of a query with their tables."""
 
-    def __init__(self, tree: exp.Expression, nodes: Sequence[exp.Table], tables: Sequence[BoundTable]) -> None:
+    def __init__(self, tree: exp.Expr, nodes: Sequence[exp.Table], tables: Sequence[BoundTable]) -> None:
         self.tree = tree
         self.blocks: dict[int, Block] = {}
         occurrences = _occurrences(tree, nodes, tables)
@@ -104,7 +107,7 @@ class Scopes:
             self._add(block, source)
         return block
 
-    def _add(self, block: Block, source: exp.Expression) -> None:
+    def _add(self, block: Block, source: exp.Expr) -> None:
         name = source.alias_or_name.lower() or f"?{len(block.derived)}"
         occurrence = self._by_node.get(id(source))
         if name in block.tables or name in block.derived or source.args.get("pivots"):
@@ -114,7 +117,7 @@ class Scopes:
         else:
             block.derived[name] = _query_of(source)
 
-    def block_of(self, node: exp.Expression) -> Block | None:
+    def block_of(self, node: exp.Expr) -> Block | None:
         """The block a node stands in."""
         select = node.find_ancestor(exp.Select)
         return self.blocks.get(id(select)) if select is not None else None
@@ -147,7 +150,8 @@ class Scopes:
     def origin(self, column: exp.Column, block: Block | None = None) -> tuple[Occurrence, Column] | None:
         """The base column whose values a reference's values are taken from, also through derived tables and CTEs.
 
-        The values are a subset of the base column's: enough to ship keys from it, not to say that a predicate may go to it.
+        The values are a subset of the base column's: enough to ship keys from it, not to say that a predicate may go
+        to it.
         """
         direct = self.resolve(column, block)
         if direct is not None:
@@ -169,18 +173,17 @@ class Scopes:
         return None
 
 
-def sources_of(select: exp.Select) -> Iterator[exp.Expression]:
+def sources_of(select: exp.Select) -> Iterator[exp.Expr]:
     """Everything a block's FROM lists: first source, joins, laterals, and those inside parentheses."""
     first = select.args.get("from_")
     if first is not None:
         yield from _unfold(first.this)
     for join in select.args.get("joins") or []:
         yield from _unfold(join.this)
-    for lateral in select.args.get("laterals") or []:
-        yield lateral
+    yield from select.args.get("laterals") or []
 
 
-def _unfold(source: exp.Expression) -> Iterator[exp.Expression]:
+def _unfold(source: exp.Expr) -> Iterator[exp.Expr]:
     """A source, and what is joined to it inside its own parentheses."""
     is_parenthesis = isinstance(source, exp.Subquery) and isinstance(source.this, exp.Table) and not source.alias
     if is_parenthesis:
@@ -191,7 +194,7 @@ def _unfold(source: exp.Expression) -> Iterator[exp.Expression]:
         yield from _unfold(join.this)
 
 
-def _query_of(source: exp.Expression) -> exp.Expression | None:
+def _query_of(source: exp.Expr) -> exp.Expr | None:
     """The query behind a derived table or a CTE's name, when it is one block without renamed columns."""
     if _column_aliases(source):
         return None
@@ -203,7 +206,7 @@ def _query_of(source: exp.Expression) -> exp.Expression | None:
     return None
 
 
-def _column_aliases(source: exp.Expression) -> bool:
+def _column_aliases(source: exp.Expr) -> bool:
     alias = source.args.get("alias")
     return isinstance(alias, exp.TableAlias) and bool(alias.args.get("columns"))
 
@@ -213,7 +216,7 @@ def _has_column(block: Block, name: str) -> bool:
     return any(occurrence.table.column(name) for occurrence in block.tables.values())
 
 
-def _occurrences(tree: exp.Expression, nodes: Sequence[exp.Table], tables: Sequence[BoundTable]) -> list[Occurrence]:
+def _occurrences(tree: exp.Expr, nodes: Sequence[exp.Table], tables: Sequence[BoundTable]) -> list[Occurrence]:
     uses = _Uses(tree)
     found = []
     for number, (node, table) in enumerate(zip(nodes, tables, strict=True), 1):
@@ -226,7 +229,7 @@ def _occurrences(tree: exp.Expression, nodes: Sequence[exp.Table], tables: Seque
 class _Uses:
     """Which column names a query mentions: bare, by qualifier, and as a whole by a star."""
 
-    def __init__(self, tree: exp.Expression) -> None:
+    def __init__(self, tree: exp.Expr) -> None:
         self._bare: set[str] = set()
         self._qualified: set[tuple[str, str]] = set()
         self._starred: set[str] = set()
@@ -266,11 +269,11 @@ class _Uses:
         return name in self._bare or (alias, name) in self._qualified
 
 
-def _is_natural(node: exp.Expression) -> bool:
+def _is_natural(node: exp.Expr) -> bool:
     return isinstance(node, exp.Join) and str(node.args.get("method") or "").upper() == "NATURAL"
 
 
-def _is_projected_star(node: exp.Expression) -> bool:
+def _is_projected_star(node: exp.Expr) -> bool:
     """`select *`, but neither `count(*)` nor `exists (select * …)`, which look at no column."""
     if not isinstance(node, exp.Star) or isinstance(node.parent, (exp.Count, exp.Column)):
         return False

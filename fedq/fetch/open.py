@@ -116,7 +116,9 @@ class QueryLookup:
             if (name, table) not in self._known:
                 missing.setdefault(name, []).append(table)
         if missing:
-            tasks = [lambda name=name, wanted=wanted: self.source(name).describe(wanted) for name, wanted in missing.items()]  # type: ignore[misc]
+            tasks = [
+                lambda name=name, wanted=wanted: self.source(name).describe(wanted) for name, wanted in missing.items()
+            ]  # type: ignore[misc]
             for (name, wanted), answer in zip(missing.items(), self._sources.side_by_side(tasks), strict=True):
                 if isinstance(answer, BaseException):
                     raise answer

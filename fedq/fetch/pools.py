@@ -1,6 +1,7 @@
 """Bounded pools of connections: at most `size` per database, idle ones reused, unusable ones dropped.
 
-SQLAlchemy's QueuePool would do, but it needs a DB-API connection and checks by an exception of the driver; fedq's connections
+SQLAlchemy's QueuePool would do, but it needs a DB-API connection and checks by an exception of the driver; fedq's
+connections
 are sometimes an asyncio protocol or a raw socket. What is needed is forty lines.
 """
 
@@ -18,7 +19,9 @@ C = TypeVar("C")
 class Pool(Generic[C]):
     """Connections of one database. Thread-safe."""
 
-    def __init__(self, name: str, *, connect: Callable[[], C], close: Callable[[C], None], size: int = 4, wait: float = 30.0) -> None:
+    def __init__(
+        self, name: str, *, connect: Callable[[], C], close: Callable[[C], None], size: int = 4, wait: float = 30.0
+    ) -> None:
         self._name, self._connect, self._close = name, connect, close
         self._size, self._wait = size, wait
         self._idle: list[C] = []
@@ -31,7 +34,11 @@ class Pool(Generic[C]):
         with self._changed:
             if not self._changed.wait_for(lambda: self._idle or self._busy < self._size, self._wait):
                 message = f"database {self._name!r}: all {self._size} connections are in use, waited {self._wait:g} s"
-                raise ConnectionFailed(message, hint="Close results that are still being read, or raise max_connections.", database=self._name)
+                raise ConnectionFailed(
+                    message,
+                    hint="Close results that are still being read, or raise max_connections.",
+                    database=self._name,
+                )
             self._busy += 1
             if self._idle:
                 return self._idle.pop()

@@ -4,11 +4,14 @@
       └── Session (one per query and database: ONE snapshot, used by one thread at a time)
             └── read(Select) → Arrow record batches, streamed
 
-A source never decides what to read; a planner never knows how. Rules every implementation keeps, and the contract tests hold:
+A source never decides what to read; a planner never knows how. Rules every implementation keeps, and the contract
+tests hold:
 
-- every value arrives unchanged or the read raises `ValueNotRepresentable` (or NULL/text where the column's policy says so);
+- every value arrives unchanged or the read raises `ValueNotRepresentable` (or NULL/text where the column's policy
+says so);
 - a read either yields every row or raises: a server that dies mid-pull is `ConnectionLost`, never a short result;
-- `Session.cancel()` may be called from another thread at any time; a blocked read then raises within 0.5 s (also when the network is a
+- `Session.cancel()` may be called from another thread at any time; a blocked read then raises within 0.5 s (also when
+the network is a
   black hole), the statement is gone from the server, and the source stays usable;
 - sessions are read-only, in UTC, and see one snapshot;
 - driver errors are classified by code, chained as `__cause__`, and never show a secret.
@@ -40,7 +43,8 @@ class Session(Protocol):
         """Where in the database's history the snapshot stands (LSN, GTID), when known."""
 
     def read(self, select: Select) -> Iterator[pa.RecordBatch]:
-        """Yield the rows as record batches whose schema is `fetch.arrow.schema_of(select.outputs)`; at least one (maybe empty) batch."""
+        """Yield the rows as record batches whose schema is `fetch.arrow.schema_of(select.outputs)`; at least one
+        (maybe empty) batch."""
 
     def native(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a read-only statement in the database's own dialect, types as the database says."""
@@ -61,7 +65,8 @@ class Source(Protocol):
         """Every table and view of the configured schemas."""
 
     def describe(self, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
-        """Each table as it is NOW (a cache is checked cheaply first), None where there is none; names match case-insensitively, exact first."""
+        """Each table as it is NOW (a cache is checked cheaply first), None where there is none; names match
+        case-insensitively, exact first."""
 
     def open(self, timeout: float | None = None) -> Session:
         """A session with a fresh snapshot; `timeout` in seconds is also set in the server."""

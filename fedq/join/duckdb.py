@@ -1,8 +1,11 @@
 """The local engine: one in-memory DuckDB per federation, closed to the outside, one bench per query.
 
-A bench holds a table per fetch. It is first made with empty tables, so that DuckDB's own binder checks the query and types its result
-before any row is pulled; then rows are appended as they arrive; then the text runs. Tables and not streams, because a query may read
-a fetch twice, because DuckDB spills tables to disk under its memory limit, and because the pulls end before the join begins.
+A bench holds a table per fetch. It is first made with empty tables, so that DuckDB's own binder checks the query and
+types its result
+before any row is pulled; then rows are appended as they arrive; then the text runs. Tables and not streams, because a
+query may read
+a fetch twice, because DuckDB spills tables to disk under its memory limit, and because the pulls end before the join
+begins.
 """
 
 from __future__ import annotations
@@ -87,12 +90,16 @@ class Bench:
         """An empty table; each column is (name, type, collation)."""
         if name in self._tables:
             return
-        parts = [f"{quote(column)} {type_}{f' COLLATE {collation}' if collation else ''}" for column, type_, collation in columns]
+        parts = [
+            f"{quote(column)} {type_}{f' COLLATE {collation}' if collation else ''}"
+            for column, type_, collation in columns
+        ]
         self._execute(f"CREATE TEMP TABLE {quote(name)} ({', '.join(parts) or '_nothing BOOLEAN'})")
         self._tables.append(name)
 
     def describe(self, text: str, params: Mapping[str, Any]) -> list[tuple[str, Type]]:
-        """Names and types of the result's columns, by DuckDB's binder. Raises what `named_error` makes of its refusals."""
+        """Names and types of the result's columns, by DuckDB's binder. Raises what `named_error` makes of its
+        refusals."""
         rows = self._execute(f"DESCRIBE {text}", params).fetchall()
         return [(row[0], parse_type(row[1])) for row in rows]
 
@@ -113,7 +120,9 @@ class Bench:
     def keys(self, name: str, column: str, most: int) -> list[Any] | None:
         """The distinct values of a column that are not NULL, None when there are more than `most`."""
         key = quote(column)
-        rows = self._execute(f"SELECT DISTINCT {key} FROM {quote(name)} WHERE {key} IS NOT NULL LIMIT {most + 1}").fetchall()
+        rows = self._execute(
+            f"SELECT DISTINCT {key} FROM {quote(name)} WHERE {key} IS NOT NULL LIMIT {most + 1}"
+        ).fetchall()
         return None if len(rows) > most else [row[0] for row in rows]
 
     def run(self, text: str, params: Mapping[str, Any], limit: int | None) -> tuple[pa.Table, list[Type]]:

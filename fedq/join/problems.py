@@ -1,6 +1,7 @@
 """DuckDB's errors → fedq's: by its exception class and its own structured report, never by guessing from prose.
 
-With `errors_as_json` DuckDB reports kind, message, position and candidates as data. Positions are in the text it was given; whoever knows
+With `errors_as_json` DuckDB reports kind, message, position and candidates as data. Positions are in the text it was
+given; whoever knows
 how that text came from the user's moves them back (`LocalProblem.position`).
 """
 
@@ -14,7 +15,13 @@ import duckdb
 
 from fedq.errors import ColumnNotFound, ComputeError, FedqError, InvalidQuery, NotAllowed, SQLSyntaxError
 
-_PREPARATION = (duckdb.BinderException, duckdb.CatalogException, duckdb.InvalidTypeException, duckdb.TypeMismatchException, duckdb.InvalidInputException)
+_PREPARATION = (
+    duckdb.BinderException,
+    duckdb.CatalogException,
+    duckdb.InvalidTypeException,
+    duckdb.TypeMismatchException,
+    duckdb.InvalidInputException,
+)
 _HINTS = {
     duckdb.OutOfMemoryException: "Raise memory_limit in [policy], ask for fewer columns, or add a condition.",
     duckdb.ConversionException: "Use TRY_CAST to turn what does not convert into NULL.",
@@ -33,16 +40,23 @@ def named_error(error: Exception, text: str) -> FedqError:
     if isinstance(error, duckdb.ParserException):
         return SQLSyntaxError(f"the query does not parse: {message}", hint="fedq speaks DuckDB's SQL.", **facts)
     if isinstance(error, duckdb.PermissionException):
-        return NotAllowed(f"the query reaches past the catalog: {message}", hint="Put files and servers into the catalog.", **facts)
+        return NotAllowed(
+            f"the query reaches past the catalog: {message}", hint="Put files and servers into the catalog.", **facts
+        )
     if isinstance(error, _PREPARATION):
         return InvalidQuery(message, hint="Mend the query at this place; fedq speaks DuckDB's SQL.", **facts)
-    hint = next((hint for kind, hint in _HINTS.items() if isinstance(error, kind)), "The query ran over what was pulled and failed there.")
+    hint = next(
+        (hint for kind, hint in _HINTS.items() if isinstance(error, kind)),
+        "The query ran over what was pulled and failed there.",
+    )
     return ComputeError(message, hint=hint, **facts)
 
 
 def _column_not_found(report: dict[str, Any], message: str, facts: dict[str, Any]) -> ColumnNotFound:
     name = str(report.get("name") or (re.findall(r'"([^"]+)"', message) or ["?"])[0])
-    candidates = [word.strip().rpartition(".")[2] for word in str(report.get("candidates") or "").split(",") if word.strip()]
+    candidates = [
+        word.strip().rpartition(".")[2] for word in str(report.get("candidates") or "").split(",") if word.strip()
+    ]
     hint = f"Did you mean {candidates[0]!r}?" if candidates else "`%fedq :columns TABLE` lists a table's columns."
     return ColumnNotFound(f"no table of the query has a column {name!r}", hint=hint, column=name, **facts)
 

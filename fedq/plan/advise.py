@@ -20,7 +20,9 @@ def policy_of(plan: Plan, catalog: Catalog, on_cross_db: str | None) -> str:
     """warn, error or allow: the call's word, else the strictest of the pairs it combines, else the catalog's."""
     if on_cross_db is not None:
         return on_cross_db
-    told = [catalog.policy.pairs.get(frozenset(pair), catalog.policy.on_cross_db) for pair in combinations(spanned(plan), 2)]
+    told = [
+        catalog.policy.pairs.get(frozenset(pair), catalog.policy.on_cross_db) for pair in combinations(spanned(plan), 2)
+    ]
     return next((word for word in ("error", "warn", "allow") if word in told), "allow")
 
 
@@ -34,7 +36,9 @@ def check_policy(plan: Plan, catalog: Catalog, on_cross_db: str | None) -> None:
     raise CrossDatabaseError(message, hint=hint, databases=spanned(plan))
 
 
-def cross_database_warning(plan: Plan, actuals: Sequence[Actual], catalog: Catalog, on_cross_db: str | None) -> list[CrossDatabaseWarning]:
+def cross_database_warning(
+    plan: Plan, actuals: Sequence[Actual], catalog: Catalog, on_cross_db: str | None
+) -> list[CrossDatabaseWarning]:
     """The one warning of a query that combined databases, with what it cost."""
     if len(spanned(plan)) < 2 or policy_of(plan, catalog, on_cross_db) != "warn":
         return []
@@ -43,15 +47,24 @@ def cross_database_warning(plan: Plan, actuals: Sequence[Actual], catalog: Catal
     for fetch in plan.fetches:
         actual = by_id.get(fetch.id)
         amount = f"{actual.rows:,} rows ({readable(actual.bytes)})" if actual else "nothing"
-        told = [*fetch.pushed, *(f"{key.column.name} among the keys of {key.from_fetch.rpartition('@')[0]}" for key in fetch.keys)]
-        lines.append(f"  {fetch.database}: {', '.join(fetch.tables)}, {amount}; {'pushed: ' + ', '.join(told) if told else 'no condition pushed'}")
+        told = [
+            *fetch.pushed,
+            *(f"{key.column.name} among the keys of {key.from_fetch.rpartition('@')[0]}" for key in fetch.keys),
+        ]
+        lines.append(
+            f"  {fetch.database}: {', '.join(fetch.tables)}, {amount}; {'pushed: ' + ', '.join(told) if told else 'no condition pushed'}"
+        )
         lines += [f"    not pushed: {kept.what} ({kept.reason})" for kept in fetch.kept]
     lines.append("  The reads are not one transaction: each database was read at a moment of its own.")
-    lines.append('  Silence: on_cross_db = "allow" in [policy] of the catalog, or for this call (%%fedq --on-cross-db allow).')
+    lines.append(
+        '  Silence: on_cross_db = "allow" in [policy] of the catalog, or for this call (%%fedq --on-cross-db allow).'
+    )
     rows = sum(actual.rows for actual in actuals)
     size = sum(actual.bytes for actual in actuals)
     tables = {database: _tables(plan, database) for database in spanned(plan)}
-    return [CrossDatabaseWarning("\n".join(lines), databases=spanned(plan), tables=tables, rows=rows, bytes=size, plan=plan)]
+    return [
+        CrossDatabaseWarning("\n".join(lines), databases=spanned(plan), tables=tables, rows=rows, bytes=size, plan=plan)
+    ]
 
 
 def _tables(plan: Plan, database: str) -> tuple[str, ...]:

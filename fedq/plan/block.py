@@ -3,7 +3,8 @@
     select city, count(*) n from customers where country = 'NL' group by city order by n desc limit 3
     SELECT "city", count(*) FROM "public"."customers" AS "customers" WHERE "customers"."country" = 'NL' GROUP BY …
 
-Nothing is applied again afterwards, so every part must mean there exactly what it means in DuckDB; the first part that does not is
+Nothing is applied again afterwards, so every part must mean there exactly what it means in DuckDB; the first part
+that does not is
 the reason why the block is pulled in pieces instead.
 """
 
@@ -25,7 +26,19 @@ from fedq.types import Comparison, Type
 #: families whose groups are the same everywhere (floats: the sign of zero)
 _GROUPABLE = frozenset({"integer", "decimal", "text", "date", "timestamp", "timestamptz", "boolean", "uuid"})
 _ORDERABLE = _GROUPABLE | {"float"}
-_REFUSED = ("with_", "having", "qualify", "windows", "laterals", "sample", "connect", "into", "locks", "prewhere", "match")
+_REFUSED = (
+    "with_",
+    "having",
+    "qualify",
+    "windows",
+    "laterals",
+    "sample",
+    "connect",
+    "into",
+    "locks",
+    "prewhere",
+    "match",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +92,13 @@ class _Writer:
             raise NotPushed("the columns of the result are settled by the local engine")
         group = self._group(written)
         is_distinct = self.select.args.get("distinct") is not None
-        if is_distinct and not all(item.column is not None and not item.is_aggregate and _groups(item.column) for item in written):
+        if is_distinct and not all(
+            item.column is not None and not item.is_aggregate and _groups(item.column) for item in written
+        ):
             raise NotPushed("DISTINCT over something that is not compared by bytes there")
-        suffix = " ".join(part for part in (group, self._order(written, is_distinct=is_distinct), self._limit()) if part)
+        suffix = " ".join(
+            part for part in (group, self._order(written, is_distinct=is_distinct), self._limit()) if part
+        )
         where = self.select.args.get("where")
         occurrences = list(self.block.tables.values())
         ready = tuple(
@@ -101,10 +118,12 @@ class _Writer:
             pushed=("the whole query",),
         )
 
-    def _exact(self, node: exp.Expression) -> str:
+    def _exact(self, node: exp.Expr) -> str:
         offer = translate(node, self.speaker)
         if not offer.is_exact:
-            raise NotPushed(f"{node.sql('duckdb')} is only roughly the same there, so the local engine applies it again")
+            raise NotPushed(
+                f"{node.sql('duckdb')} is only roughly the same there, so the local engine applies it again"
+            )
         return offer.sql
 
     def _from(self) -> str:
@@ -112,7 +131,12 @@ class _Writer:
         parts = [f"FROM {self._table(first)}"]
         for join in self.select.args.get("joins") or []:
             side, kind = (join.side or "").upper(), (join.kind or "").upper()
-            if join.args.get("using") or join.args.get("method") or side not in ("", "LEFT") or kind not in ("", "INNER", "CROSS", "OUTER"):
+            if (
+                join.args.get("using")
+                or join.args.get("method")
+                or side not in ("", "LEFT")
+                or kind not in ("", "INNER", "CROSS", "OUTER")
+            ):
                 raise NotPushed("this kind of join is done by the local engine")
             on = join.args.get("on")
             if side == "LEFT" and on is None:
@@ -121,7 +145,7 @@ class _Writer:
             parts.append(f"{verb} {self._table(join.this)}{f' ON {self._exact(on)}' if on is not None else ''}")
         return " ".join(parts)
 
-    def _table(self, node: exp.Expression) -> str:
+    def _table(self, node: exp.Expr) -> str:
         occurrence = next((occ for occ in self.block.tables.values() if occ.node is node), None)
         if occurrence is None or node.args.get("joins") or node.args.get("sample") is not None:
             raise NotPushed("joins in parentheses are done by the local engine")
@@ -138,7 +162,7 @@ class _Writer:
                 written.append(self._output(projection))
         return written
 
-    def _star(self, projection: exp.Expression, star: exp.Star) -> list[Written]:
+    def _star(self, projection: exp.Expr, star: exp.Star) -> list[Written]:
         if star.args.get("except_") or star.args.get("replace") or star.args.get("rename"):
             raise NotPushed("a star that excludes or replaces columns")
         wanted = projection.table.lower() if isinstance(projection, exp.Column) else None
@@ -146,9 +170,11 @@ class _Writer:
         return [self._stored(occurrence, column) for occurrence in tables for column in occurrence.table.columns]
 
     def _stored(self, occurrence: Occurrence, column: Column) -> Written:
-        return Written(column.name, f"{self.dialect.quote(occurrence.alias)}.{self.dialect.quote(column.physical)}", column)
+        return Written(
+            column.name, f"{self.dialect.quote(occurrence.alias)}.{self.dialect.quote(column.physical)}", column
+        )
 
-    def _output(self, projection: exp.Expression) -> Written:
+    def _output(self, projection: exp.Expr) -> Written:
         node, name = projection.unalias(), projection.alias_or_name
         if isinstance(node, exp.Column):
             if node.name.lower() == ORIGIN:
@@ -176,7 +202,12 @@ class _Writer:
             raise NotPushed(f"{column.name} is cleaned while it is read")
         if isinstance(node, exp.Count) and column.comparison is not Comparison.UNLIKE:
             return f"count({sql})"
-        if isinstance(node, exp.Sum) and column.type.family in ("integer", "decimal") and self.dialect.sums_exactly and _is_same(column):
+        if (
+            isinstance(node, exp.Sum)
+            and column.type.family in ("integer", "decimal")
+            and self.dialect.sums_exactly
+            and _is_same(column)
+        ):
             return f"sum({sql})"
         if isinstance(node, (exp.Min, exp.Max)):
             return f"{node.key}({self._ordered(sql, column)})"
@@ -184,9 +215,17 @@ class _Writer:
 
     def _ordered(self, sql: str, column: Column) -> str:
         """A column so that its order there is DuckDB's."""
-        if column.type.family in _ORDERABLE and column.comparison is Comparison.SAME and column.type.family != "boolean":
+        if (
+            column.type.family in _ORDERABLE
+            and column.comparison is Comparison.SAME
+            and column.type.family != "boolean"
+        ):
             return sql
-        by_bytes = self.dialect.by_bytes(sql, column) if column.type.family == "text" and column.comparison is not Comparison.UNLIKE else None
+        by_bytes = (
+            self.dialect.by_bytes(sql, column)
+            if column.type.family == "text" and column.comparison is not Comparison.UNLIKE
+            else None
+        )
         if by_bytes is None:
             raise NotPushed(f"{column.name} ({column.native}) is ordered in another way there")
         return by_bytes
@@ -211,7 +250,7 @@ class _Writer:
             raise NotPushed("a column that is not grouped")
         return f"GROUP BY {', '.join(dict.fromkeys(key.sql for key in keys))}" if keys else ""
 
-    def _key(self, node: exp.Expression, written: Sequence[Written]) -> Written:
+    def _key(self, node: exp.Expr, written: Sequence[Written]) -> Written:
         """What a GROUP BY or ORDER BY item means: a position, a column, or the name of an output."""
         if isinstance(node, exp.Literal) and not node.is_string and node.this.isdigit():
             position = int(node.this)
@@ -220,7 +259,9 @@ class _Writer:
         if isinstance(node, exp.Column):
             if not node.table:
                 named = [item for item in written if item.name.lower() == node.name.lower()]
-                if len(named) == 1 and (named[0].is_aggregate or self.speaker.resolve(node) in (None, (named[0].sql, named[0].column))):
+                if len(named) == 1 and (
+                    named[0].is_aggregate or self.speaker.resolve(node) in (None, (named[0].sql, named[0].column))
+                ):
                     return named[0]
                 if named:
                     raise NotPushed(f"{node.name} is the name of a column and of an output")
@@ -241,7 +282,11 @@ class _Writer:
             sql = key.sql if key.column is None else self._ordered(key.sql, key.column)
             if is_distinct and sql != key.sql:
                 raise NotPushed("an order of distinct text")
-            parts.append(self.dialect.order(sql, is_descending=bool(item.args.get("desc")), is_nulls_first=bool(item.args.get("nulls_first"))))
+            parts.append(
+                self.dialect.order(
+                    sql, is_descending=bool(item.args.get("desc")), is_nulls_first=bool(item.args.get("nulls_first"))
+                )
+            )
         return f"ORDER BY {', '.join(parts)}"
 
     def _limit(self) -> str:
@@ -249,10 +294,12 @@ class _Writer:
         return self.dialect.limit(rows, skipped)
 
 
-def limit_of(select: exp.Expression, params: Mapping[str, object]) -> tuple[int | None, int]:
+def limit_of(select: exp.Expr, params: Mapping[str, object]) -> tuple[int | None, int]:
     """LIMIT and OFFSET of a block as whole numbers. Raises: NotPushed."""
     limit, offset = select.args.get("limit"), select.args.get("offset")
-    if limit is not None and (not isinstance(limit, exp.Limit) or limit.expression is None or limit.args.get("limit_options")):
+    if limit is not None and (
+        not isinstance(limit, exp.Limit) or limit.expression is None or limit.args.get("limit_options")
+    ):
         raise NotPushed("a LIMIT that is no whole number")
     found = [constant(node.expression, dict(params)).value if node is not None else None for node in (limit, offset)]
     if any(value is not None and (type(value) is not int or value < 0) for value in found):

@@ -1,11 +1,13 @@
-"""Bound query → plan: one fetch per table that is read, reduced as far as is certain; the text runs over what they bring.
+"""Bound query → plan: one fetch per table that is read, reduced as far as is certain; the text runs over what they
+bring.
 
     select … from customers c join orders o on o.cid = c.id where c.country = 'NL' and o.total / 2 > 10
     customers@1   SELECT id, name … WHERE country = 'NL'
     orders@2      SELECT cid, total …                       keys: cid IN (customers@1.id)
     local         the text itself, over customers@1 and orders@2
 
-Why the text itself and not a tree of operators: whatever DuckDB understands works, with DuckDB's own meaning, also where the planner
+Why the text itself and not a tree of operators: whatever DuckDB understands works, with DuckDB's own meaning, also
+where the planner
 understands nothing. The planner only ever takes rows away that the text would have thrown away.
 """
 
@@ -58,7 +60,8 @@ class _Pull:
 
 
 def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping[str, str]) -> Plan:
-    """The plan of a bound query; `outputs` as the local engine's binder gave them, `kinds` the dialect of each database."""
+    """The plan of a bound query; `outputs` as the local engine's binder gave them, `kinds` the dialect of each
+    database."""
     kept: tuple[Kept, ...] = ()
     try:
         if query.occurrences and (whole := whole_query(query, outputs, kinds)) is not None:
@@ -82,7 +85,9 @@ def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping
 
 def native_plan(sql: str, database: Database) -> Plan:
     """The plan of a statement that goes as written to one database, in its own dialect and with its own meaning."""
-    fetch = Fetch("native@1", database.name, database.kind, (), (), "", native=sql, pushed=("the statement as written",))
+    fetch = Fetch(
+        "native@1", database.name, database.kind, (), (), "", native=sql, pushed=("the statement as written",)
+    )
     return Plan(sql, {}, (), (fetch,), None)
 
 
@@ -171,18 +176,27 @@ def _join_in_place(giver: _Pull, taker: _Pull, link: Edge) -> None:
     source = taker.dialect.table(physical.schema, physical.name)
     where = " AND ".join(giver.where)
     taker.where.append(f"{column} IN (SELECT {key} FROM {source} WHERE {where})")
-    taker.pushed.append(f"{link.to_column.name} among {giver.occurrence.alias}.{link.from_column.name} of the rows above")
+    taker.pushed.append(
+        f"{link.to_column.name} among {giver.occurrence.alias}.{link.from_column.name} of the rows above"
+    )
     taker.rows = max(1.0, taker.rows * 0.3)
 
 
 def _limit(pull: _Pull, query: BoundQuery, found: Sequence[Conjunct]) -> None:
-    """`select f(x) from t where … limit 5` needs five rows, where the database itself decides exactly which rows pass."""
+    """`select f(x) from t where … limit 5` needs five rows, where the database itself decides exactly which rows
+    pass."""
     select = query.tree
     if not isinstance(select, exp.Select) or len(query.scopes.blocks) > 1 or select.args.get("limit") is None:
         return
-    if any(select.args.get(key) is not None for key in ("group", "having", "qualify", "distinct", "order", "joins", "laterals", "sample", "windows")):
+    if any(
+        select.args.get(key) is not None
+        for key in ("group", "having", "qualify", "distinct", "order", "joins", "laterals", "sample", "windows")
+    ):
         return
-    if any(projection.find(exp.AggFunc, exp.Window, exp.Anonymous, exp.Unnest, exp.Explode) for projection in select.expressions):
+    if any(
+        projection.find(exp.AggFunc, exp.Window, exp.Anonymous, exp.Unnest, exp.Explode)
+        for projection in select.expressions
+    ):
         return  # one row in may be another number of rows out
     is_exact = len(pull.offers) == len(found) and all(offer.is_exact for offer in pull.offers)
     if select.args["from_"].this is not pull.occurrence.node or not is_exact:
@@ -197,7 +211,9 @@ def _limit(pull: _Pull, query: BoundQuery, found: Sequence[Conjunct]) -> None:
 def _fetch(pull: _Pull) -> Fetch:
     occurrence, dialect = pull.occurrence, pull.dialect
     table = occurrence.table
-    outputs = [Output(dialect.quote(column.physical), column.name, column.type, column) for column in occurrence.columns]
+    outputs = [
+        Output(dialect.quote(column.physical), column.name, column.type, column) for column in occurrence.columns
+    ]
     if occurrence.has_origin:
         outputs.append(Output(dialect.literal(table.database), ORIGIN, VARCHAR))
     physical = table.schema.table
@@ -220,5 +236,3 @@ def _fetch(pull: _Pull) -> Fetch:
 
 def _collation(column: Column | None) -> str | None:
     return "NOCASE" if column is not None and column.collation == "nocase" else None
-
-

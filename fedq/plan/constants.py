@@ -1,6 +1,7 @@
 """Constants of a query as Python values, and as values a stored column can be compared with.
 
-A constant is taken only where its meaning in DuckDB is certain; everything else raises `NotPushed` with the reason, and the predicate
+A constant is taken only where its meaning in DuckDB is certain; everything else raises `NotPushed` with the reason,
+and the predicate
 stays where it is exact anyway: in the local engine.
 """
 
@@ -25,13 +26,14 @@ class NotPushed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Constant:
-    """A value, and whether it stood in the text as a quoted literal (which DuckDB casts to what it is compared with)."""
+    """A value, and whether it stood in the text as a quoted literal (which DuckDB casts to what it is compared
+    with)."""
 
     value: Any
     is_quoted: bool = False
 
 
-def constant(node: exp.Expression, params: Mapping[str, Any]) -> Constant:
+def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
     """The value of a constant expression. Raises: NotPushed."""
     match node:
         case exp.Paren():
@@ -84,8 +86,9 @@ def _cast(inner: Constant, to: str) -> Any:
     raise NotPushed(f"a cast to {to} is made by the local engine")
 
 
-def _shift(node: exp.Expression, params: Mapping[str, Any]) -> dt.datetime | dt.date:
-    """A date plus or minus a whole interval; DuckDB's answer is a timestamp, on the month's last day where the day is missing."""
+def _shift(node: exp.Expr, params: Mapping[str, Any]) -> dt.datetime | dt.date:
+    """A date plus or minus a whole interval; DuckDB's answer is a timestamp, on the month's last day where the day is
+    missing."""
     interval = node.expression
     if not isinstance(interval, exp.Interval) or interval.this is None:
         raise NotPushed("arithmetic is done by the local engine")
@@ -139,7 +142,8 @@ def _uuid(text: str) -> uuid.UUID:
 
 
 def comparable(found: Constant, type_: Type) -> Any:
-    """The constant as a value of the column's own type, such that comparing there is what DuckDB does. Raises: NotPushed."""
+    """The constant as a value of the column's own type, such that comparing there is what DuckDB does. Raises:
+    NotPushed."""
     value, family = found.value, type_.family
     if value is None:
         raise NotPushed("a comparison with NULL")
@@ -168,7 +172,7 @@ def comparable(found: Constant, type_: Type) -> Any:
 
 def _fitting(value: Decimal, type_: Type) -> Decimal:
     """DuckDB compares decimals exactly while both fit into 38 digits; beyond that it turns to doubles."""
-    sign, digits, exponent = value.as_tuple()
+    _, digits, exponent = value.as_tuple()
     scale = max(0, -int(exponent))
     whole = max(0, len(digits) + int(exponent))
     own_scale = type_.scale or 0

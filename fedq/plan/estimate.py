@@ -1,6 +1,7 @@
 """How many rows a table has and how many a condition keeps: from the databases' own statistics, else safe guesses.
 
-Estimates only choose an order and decide whether to wait for keys; no answer depends on them. The shares are the classic ones (an
+Estimates only choose an order and decide whether to wait for keys; no answer depends on them. The shares are the
+classic ones (an
 equality keeps 2 %, a range 30 %); an equality on a one-column primary key keeps one row.
 """
 

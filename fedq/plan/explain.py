@@ -1,4 +1,5 @@
-"""A plan in words: per database the SQL that is sent, estimates and actual figures, and the reason for all that was not pushed."""
+"""A plan in words: per database the SQL that is sent, estimates and actual figures, and the reason for all that was
+not pushed."""
 
 from __future__ import annotations
 
@@ -37,7 +38,11 @@ def _headline(plan: Plan) -> str:
 
 
 def _fetch_lines(plan: Plan, fetch: Fetch) -> list[str]:
-    estimate = f"about {fetch.rows:,.0f} rows ({readable(fetch.bytes or 0)})" if fetch.rows is not None else "size unknown (no statistics)"
+    estimate = (
+        f"about {fetch.rows:,.0f} rows ({readable(fetch.bytes or 0)})"
+        if fetch.rows is not None
+        else "size unknown (no statistics)"
+    )
     lines = [f"{fetch.id}  from {fetch.database} ({fetch.kind})  {estimate}"]
     actual = next((actual for actual in plan.actuals if actual.fetch == fetch.id), None)
     if actual is not None:

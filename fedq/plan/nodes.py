@@ -87,7 +87,8 @@ class Fetch:
     """`GROUP BY … ORDER BY … LIMIT …` in the dialect."""
     is_distinct: bool = False
     native: str | None = None
-    """The whole statement as text, in place of all of the above: a query that DuckDB's own kinds answer as written, or `native=`."""
+    """The whole statement as text, in place of all of the above: a query that DuckDB's own kinds answer as written,
+    or `native=`."""
     collations: tuple[str | None, ...] = ()
     """Per output: a collation the local engine must give the column (`NOCASE`), where the catalog declares one."""
     rows: float | None = None

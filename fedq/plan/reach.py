@@ -1,12 +1,15 @@
-"""How far a condition reaches: which tables a predicate of a block may reduce before the joins are done, and which keys may travel.
+"""How far a condition reaches: which tables a predicate of a block may reduce before the joins are done, and which
+keys may travel.
 
     from a left join b on a.k = b.k and b.x = 1 where a.y = 2 and b.z > 3
     b.x = 1   reduces b                  (the ON of a left join concerns its right side only)
     a.y = 2   reduces a
-    b.z > 3   reduces b, being strict    (a row of NULLs never passes, so it does not matter whether b's row or NULLs fail)
+    b.z > 3   reduces b, being strict    (a row of NULLs never passes, so it does not matter whether b's row or NULLs
+    fail)
     a.k = b.k ships keys a → b           (a row of b without a partner in a is never seen)
 
-A table is reduced only where every row it loses could not have changed the answer: the text runs again over what is left.
+A table is reduced only where every row it loses could not have changed the answer: the text runs again over what is
+left.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ _KEY_FAMILIES = frozenset({"integer", "text", "date", "uuid", "decimal"})
 class Conjunct:
     """One condition that every row of the block's result passes, as far as the named tables are concerned."""
 
-    node: exp.Expression
+    node: exp.Expr
     block: Block
     targets: frozenset[str]
     """Ids of the occurrences it may reduce."""
@@ -51,7 +54,7 @@ class _Reach:
 
     nullable: set[str]
     frozen: set[str]
-    conditions: list[tuple[exp.Expression, frozenset[str], frozenset[str]]]
+    conditions: list[tuple[exp.Expr, frozenset[str], frozenset[str]]]
 
 
 def conjuncts(scopes: Scopes) -> list[Conjunct]:
@@ -73,7 +76,7 @@ def conjuncts(scopes: Scopes) -> list[Conjunct]:
     return found
 
 
-def _flatten(node: exp.Expression) -> Iterator[exp.Expression]:
+def _flatten(node: exp.Expr) -> Iterator[exp.Expr]:
     """The parts of a conjunction."""
     while isinstance(node, exp.Paren):
         node = node.this
@@ -94,7 +97,7 @@ def _walk(block: Block) -> _Reach:
     return reach
 
 
-def _source(node: exp.Expression, reach: _Reach) -> set[str]:
+def _source(node: exp.Expr, reach: _Reach) -> set[str]:
     """The aliases of a source, with the joins inside its parentheses."""
     if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table) and not node.alias:
         seen = _source(node.this, reach)
@@ -149,7 +152,9 @@ def edges(scopes: Scopes, found: list[Conjunct]) -> list[Edge]:
         elif isinstance(conjunct.node, exp.Exists):
             result += _existence(scopes, conjunct, found)
     result += _using(scopes)
-    return [edge for edge in dict.fromkeys(result) if edge.from_occurrence.id != edge.to_occurrence.id and _can_travel(edge)]
+    return [
+        edge for edge in dict.fromkeys(result) if edge.from_occurrence.id != edge.to_occurrence.id and _can_travel(edge)
+    ]
 
 
 def _can_travel(edge: Edge) -> bool:
@@ -170,7 +175,8 @@ def _equality(scopes: Scopes, conjunct: Conjunct) -> Iterator[Edge]:
 
 
 def _membership(scopes: Scopes, conjunct: Conjunct) -> Iterator[Edge]:
-    """`x IN (SELECT y …)`: x only from y's values, and y only from x's where the subquery's other rows do not matter."""
+    """`x IN (SELECT y …)`: x only from y's values, and y only from x's where the subquery's other rows do not
+    matter."""
     query = conjunct.node.args.get("query")
     inner = query.unnest() if query is not None else None
     outer = conjunct.node.this
@@ -184,7 +190,12 @@ def _membership(scopes: Scopes, conjunct: Conjunct) -> Iterator[Edge]:
     if here is not None and there is not None and here[0].id in conjunct.targets:
         yield Edge(there[0], there[1], here[0], here[1])
     source, direct = scopes.origin(outer, conjunct.block), scopes.resolve(projection, block)
-    if source is not None and direct is not None and direct[0].id in block_ids(block) and _is_reducible(block, projection):
+    if (
+        source is not None
+        and direct is not None
+        and direct[0].id in block_ids(block)
+        and _is_reducible(block, projection)
+    ):
         yield Edge(source[0], source[1], direct[0], direct[1])
 
 
@@ -197,20 +208,27 @@ def block_ids(block: Block) -> frozenset[str]:
 def _is_reducible(block: Block, column: exp.Column) -> bool:
     """Whether a condition on an output of the block may be applied to its input."""
     node = block.node
-    if any(node.args.get(key) is not None for key in ("limit", "offset", "distinct", "qualify", "sample", "windows")) or node.find(exp.Window):
+    if any(
+        node.args.get(key) is not None for key in ("limit", "offset", "distinct", "qualify", "sample", "windows")
+    ) or node.find(exp.Window):
         return False
     group = node.args.get("group")
     if group is None:
-        return not any(projection.find(exp.AggFunc) for projection in node.expressions) and node.args.get("having") is None
+        return (
+            not any(projection.find(exp.AggFunc) for projection in node.expressions) and node.args.get("having") is None
+        )
     is_plain = not any(group.args.get(key) for key in ("grouping_sets", "cube", "rollup", "all"))
     return is_plain and any(isinstance(key, exp.Column) and key == column for key in group.expressions)
 
 
 def _existence(scopes: Scopes, conjunct: Conjunct, found: list[Conjunct]) -> Iterator[Edge]:
-    """`EXISTS (SELECT … WHERE i.k = o.k)` as a condition: o only where some i has its k. (o → i comes from the equality itself.)"""
+    """`EXISTS (SELECT … WHERE i.k = o.k)` as a condition: o only where some i has its k. (o → i comes from the
+    equality itself.)"""
     inner = conjunct.node.this
     block = scopes.blocks.get(id(inner))
-    if block is None or any(inner.args.get(key) is not None for key in ("limit", "offset", "group", "having", "qualify")):
+    if block is None or any(
+        inner.args.get(key) is not None for key in ("limit", "offset", "group", "having", "qualify")
+    ):
         return
     if any(projection.find(exp.AggFunc) for projection in inner.expressions):
         return
@@ -222,7 +240,13 @@ def _existence(scopes: Scopes, conjunct: Conjunct, found: list[Conjunct]) -> Ite
                 continue
             here, there = scopes.resolve(other, block), scopes.resolve(one, block)
             is_inner = there is not None and there[0].id in own.targets
-            if is_inner and here is not None and there is not None and here[0].id in conjunct.targets and here[0].id not in block_ids(block):
+            if (
+                is_inner
+                and here is not None
+                and there is not None
+                and here[0].id in conjunct.targets
+                and here[0].id not in block_ids(block)
+            ):
                 yield Edge(there[0], there[1], here[0], here[1])
 
 
@@ -256,4 +280,3 @@ def _using_edges(name: str, side: str, before: list[Occurrence], right: Occurren
         yield Edge(left, column, right, own)
     if side != "LEFT" and left.alias.lower() not in reach.frozen:
         yield Edge(right, own, left, column)
-

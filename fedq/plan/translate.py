@@ -3,7 +3,8 @@
     c.name = 'Ann' and lower(c.city) = 'x'        (customers in MariaDB, ci collation)
     `name` = 'Ann'                                HINT: a superset; the local engine applies the text again
 
-Every operation is refused unless it is listed here, and listed only where it means in that database what it means in DuckDB (EXACT), or
+Every operation is refused unless it is listed here, and listed only where it means in that database what it means in
+DuckDB (EXACT), or
 is true for at least the same rows (HINT). A HINT under NOT would be a subset, so NOT takes exact children only.
 """
 
@@ -19,7 +20,14 @@ from fedq.plan.constants import Constant, NotPushed, comparable, constant
 from fedq.sql import exp
 from fedq.types import Comparison
 
-_OPERATORS: dict[type[exp.Expression], str] = {exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">="}
+_OPERATORS: dict[type[exp.Expr], str] = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.GT: ">",
+    exp.GTE: ">=",
+}
 _FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -45,7 +53,7 @@ class Speaker:
     """A column reference → (SQL, column) when it means a column of this statement."""
     params: Mapping[str, Any]
 
-    def column(self, node: exp.Expression) -> tuple[str, Column]:
+    def column(self, node: exp.Expr) -> tuple[str, Column]:
         """The column a node is. Raises: NotPushed."""
         while isinstance(node, exp.Paren):
             node = node.this
@@ -62,8 +70,12 @@ class Speaker:
             raise NotPushed(f"{reason} cannot be said there") from reason
 
 
-def translate(node: exp.Expression, speaker: Speaker) -> Offer:
+def translate(node: exp.Expr, speaker: Speaker) -> Offer:
     """The offer for one predicate. Raises: NotPushed."""
+    if node.args.get("negate"):  # NOT LIKE is one node, with a flag
+        positive = node.copy()
+        positive.set("negate", None)
+        return _negation(exp.Not(this=positive), speaker)
     match node:
         case exp.Paren():
             return translate(node.this, speaker)
@@ -72,7 +84,12 @@ def translate(node: exp.Expression, speaker: Speaker) -> Offer:
         case exp.Or():
             left, right = translate(node.left, speaker), translate(node.right, speaker)
             share = min(1.0, left.selectivity + right.selectivity)
-            return Offer(f"({left.sql} OR {right.sql})", left.is_exact and right.is_exact, left.is_strict and right.is_strict, share)
+            return Offer(
+                f"({left.sql} OR {right.sql})",
+                left.is_exact and right.is_exact,
+                left.is_strict and right.is_strict,
+                share,
+            )
         case exp.Not():
             return _negation(node, speaker)
         case exp.EQ() | exp.NEQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
@@ -109,7 +126,7 @@ def _both(node: exp.And, speaker: Speaker) -> Offer:
     return Offer(f"({left.sql} AND {right.sql})", is_exact, is_strict, left.selectivity * right.selectivity)
 
 
-def _range(node: exp.Between, low: exp.Expression, high: exp.Expression, speaker: Speaker) -> Offer:
+def _range(node: exp.Between, low: exp.Expr, high: exp.Expr, speaker: Speaker) -> Offer:
     left, right = _comparison(low, speaker), _comparison(high, speaker)
     if node.args.get("symmetric"):
         raise NotPushed("BETWEEN SYMMETRIC is computed by the local engine")
@@ -120,18 +137,19 @@ def _negation(node: exp.Not, speaker: Speaker) -> Offer:
     inner = translate(node.this, speaker)
     if not inner.is_exact:
         raise NotPushed("the opposite of a condition that is only roughly the same there")
-    # NOT x is strict only where x is unknown, not false, for NULL columns: true of comparisons, not of IS NULL or OR/AND of them
+    # NOT x is strict only where x is unknown, not false, for NULL columns: true of comparisons, not of IS NULL or
+    # OR/AND of them
     is_strict = isinstance(node.this.unnest(), (exp.In, exp.Between, exp.Like, *_OPERATORS)) and inner.is_strict
     return Offer(f"(NOT {inner.sql})", True, is_strict or _is_null_test(node.this), max(0.05, 1 - inner.selectivity))
 
 
-def _is_null_test(node: exp.Expression) -> bool:
+def _is_null_test(node: exp.Expr) -> bool:
     """NOT (x IS NULL) is never true for a row of NULLs."""
     inner = node.unnest()
     return isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null)
 
 
-def _comparison(node: exp.Expression, speaker: Speaker) -> Offer:
+def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
     operator = _OPERATORS[type(node)]
     left, right = node.this, node.expression
     if not _mentions_column(left):
@@ -175,7 +193,9 @@ def _column_pair(operator: str, left: tuple[str, Column], right: tuple[str, Colu
     one, other = left[1], right[1]
     enough = (Comparison.SAME, Comparison.EQUALITY) if operator in ("=", "<>") else (Comparison.SAME,)
     is_same = one.comparison in enough and other.comparison in enough
-    is_alike = one.type == other.type or (one.type.family == other.type.family and one.type.family in ("integer", "decimal"))
+    is_alike = one.type == other.type or (
+        one.type.family == other.type.family and one.type.family in ("integer", "decimal")
+    )
     if one.type.family == "text" and (one.collation != other.collation):
         is_alike = False
     if not (is_same and is_alike):
@@ -220,5 +240,5 @@ def _flag(node: exp.Column, speaker: Speaker) -> Offer:
     return Offer(f"{sql} = {speaker.dialect.literal(True)}", True, True, 0.5)
 
 
-def _mentions_column(node: exp.Expression) -> bool:
+def _mentions_column(node: exp.Expr) -> bool:
     return node.find(exp.Column) is not None

@@ -1,7 +1,9 @@
 """A query that one database answers whole, where that is exact.
 
-DuckDB files, Parquet, CSV, JSON and DataFrames are read by a DuckDB with the same settings as the local engine, so their queries go there
-as the user wrote them: the same text, the same meaning, nothing to translate. For every other kind `block.py` writes the statement.
+DuckDB files, Parquet, CSV, JSON and DataFrames are read by a DuckDB with the same settings as the local engine, so
+their queries go there
+as the user wrote them: the same text, the same meaning, nothing to translate. For every other kind `block.py` writes
+the statement.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ from fedq.types import Type
 
 _DUCKDB_KINDS = frozenset({"duckdb", "files", "frames"})
 _PARAMETER_TYPES: dict[type, str] = {
-    bool: "BOOLEAN", str: "VARCHAR", bytes: "BLOB", float: "DOUBLE", dt.date: "DATE", dt.datetime: "TIMESTAMP", uuid.UUID: "UUID",
+    bool: "BOOLEAN", str: "VARCHAR", bytes: "BLOB", float: "DOUBLE", dt.date: "DATE", dt.datetime: "TIMESTAMP",
+    uuid.UUID: "UUID",
 }  # fmt: skip
 
 
@@ -55,11 +58,18 @@ def whole_query(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: M
 def _has_declared(occurrences: Sequence[Occurrence]) -> bool:
     """Whether a column is read in another way than stored, which only a fetch of its own can do."""
     columns = [column for occurrence in occurrences for column in occurrence.columns]
-    return any(column.policy != "error" or column.storage or column.comparison.value == "unlike" or column.collation == "nocase" for column in columns)
+    return any(
+        column.policy != "error"
+        or column.storage
+        or column.comparison.value == "unlike"
+        or column.collation == "nocase"
+        for column in columns
+    )
 
 
 def _inlined(query: BoundQuery, dialect: Dialect) -> str:
-    """The local text, with each table's id replaced by a subquery on the stored table and each parameter by its value."""
+    """The local text, with each table's id replaced by a subquery on the stored table and each parameter by its
+    value."""
     edits = []
     by_id = {'"' + occ.id.replace('"', '""') + '"': occ for occ in query.occurrences}
     for edit in query.edits:
@@ -69,8 +79,8 @@ def _inlined(query: BoundQuery, dialect: Dialect) -> str:
             continue
         key = '"' + occurrence.id.replace('"', '""') + '"'
         edits.append(Edit(edit.start, edit.end, f"({_stored(occurrence, dialect)}){edit.text[len(key) :]}"))
-    for slot in slots(query.text):
-        edits.append(Edit(slot.start, slot.end, _value(query.params[slot.name or ""], dialect)))
+    found = slots(query.text)
+    edits += [Edit(slot.start, slot.end, _value(query.params[slot.name or ""], dialect)) for slot in found]
     return apply_edits(query.text, edits)
 
 
@@ -93,5 +103,3 @@ def _value(value: Any, dialect: Dialect) -> str:
     if type(value) not in _PARAMETER_TYPES or (isinstance(value, dt.datetime) and value.tzinfo is not None):
         raise Unsayable(f"a {type(value).__name__}")
     return f"CAST({dialect.literal(value)} AS {_PARAMETER_TYPES[type(value)]})"
-
-

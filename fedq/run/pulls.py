@@ -5,7 +5,8 @@
     read(statement) → batches             when a fetch is whole: its keys
     (in one snapshot)                     make the next statements
 
-A database's fetches run one after the other on one session, which is what makes them one snapshot. Databases run side by side. The bench
+A database's fetches run one after the other on one session, which is what makes them one snapshot. Databases run side
+by side. The bench
 is used by the conductor alone, so nothing in DuckDB is shared between threads.
 """
 
@@ -150,7 +151,13 @@ class Run:
         sql = fetch.native or select.sql
         self.actuals[fetch.id] = Actual(fetch.id, sql, rows, received, seconds)
         self.reads[fetch.id] = SourceRead(
-            fetch.database, tables=fetch.tables, sql=sql, rows=rows, bytes=received, seconds=seconds, position=session.position
+            fetch.database,
+            tables=fetch.tables,
+            sql=sql,
+            rows=rows,
+            bytes=received,
+            seconds=seconds,
+            position=session.position,
         )
 
     def count(self, fetch: Fetch, rows: int, size: int) -> None:
@@ -284,6 +291,8 @@ def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]
 
 
 def _too_large(fetch: Fetch, limit: str) -> FedqError:
-    message = f"the query pulls more than max_pull = {limit} (while reading {', '.join(fetch.tables)} from {fetch.database})"
+    message = (
+        f"the query pulls more than max_pull = {limit} (while reading {', '.join(fetch.tables)} from {fetch.database})"
+    )
     hint = "Add a condition that the database can apply (see explain), or raise max_pull."
     return PullTooLarge(message, hint=hint, database=fetch.database, tables=fetch.tables, limit=limit)

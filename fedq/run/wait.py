@@ -63,4 +63,6 @@ class Work(Generic[T]):
 
 def _timed_out(timeout: float) -> QueryTimeout:
     message = f"the query took longer than timeout = {timeout:g} s and was stopped, here and in the databases"
-    return QueryTimeout(message, hint="Raise timeout, or ask for less: explain() shows what is pulled.", timeout=timeout)
+    return QueryTimeout(
+        message, hint="Raise timeout, or ask for less: explain() shows what is pulled.", timeout=timeout
+    )
