@@ -45,7 +45,7 @@ def batches(fetch: Fetch, outputs: Sequence[Output], report: Report) -> Iterator
         is_empty = False
         yield _batch(columns, outputs, schema, report)
     if is_empty:
-        yield schema.empty_table().to_batches()[0] if schema else pa.record_batch([], names=[])
+        yield pa.RecordBatch.from_pylist([], schema)
 
 
 def inferred_batches(fetch: Fetch, names: Sequence[str], report: Report) -> Iterator[pa.RecordBatch]:
