@@ -65,7 +65,7 @@ NAMES = [
     ("select * exclude (nme) from customers", (ColumnNotFound, InvalidQuery), ["nme"]),
     ("select * replace (1 as nme) from customers", (ColumnNotFound, InvalidQuery), ["nme"]),
     ("select * from customers join orders using (nme)", (ColumnNotFound, InvalidQuery), ["nme"]),
-    ("select * from both", AmbiguousTable, ["shop", "lake", "both"]),
+    ("select * from shared", AmbiguousTable, ["shop", "lake", "shared"]),
     ("select id from customers c join orders o on o.customer_id = c.id", (InvalidQuery, ColumnNotFound), ["id"]),
 ]  # fmt: skip
 
@@ -181,7 +181,7 @@ OPTIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: next(iter(options)))
 def test_options_that_are_none(company: Company, options: dict[str, object]) -> None:
     company.fails(
         lambda: company.query("select * from customers", **options),
