@@ -60,19 +60,24 @@ def with_environment(document: Document, environment: Mapping[str, str]) -> Docu
     """The document with every `FEDQ__SECTION__NAME__KEY=value` of the environment laid over it; names match in any
     case.
     """
+    data: dict[str, Any] = {}
+    places: dict[Path, Place] = {}
     for variable in sorted(name for name in environment if name.upper().startswith(PREFIX)):
         path = _match(document.data, variable[len(PREFIX) :].split("__"))
-        place = Place(f"environment variable {variable}", None, dotted(path))
-        value = _value(environment[variable], path)
-        data: Any = value
-        for part in reversed(path):
-            data = {part: data}
-        over = replace(document, data=data, places={path: place})
-        document = merge(document, over)
-    return document
+        for length in range(1, len(path) + 1):
+            place = Place(f"environment variable {variable}", None, dotted(path[:length]))
+            places.setdefault(path[:length], place)
+        inner = data
+        for key in path[:-1]:
+            if not isinstance(inner.get(key), dict):
+                inner[key] = {}
+            inner = inner[key]
+        inner[path[-1]] = _value(environment[variable], path)
+    # all at once: a new URL gives up the old server's password, not the one that comes with it
+    return merge(document, replace(document, data=data, places=places)) if data else document
 
 
-def _match(data: Any, parts: list[str]) -> Path:
+def _match(data: Any, parts: list[str]) -> tuple[str, ...]:
     """The path that a variable's parts name: existing keys in any case, also those with `__` in them; others in lower
     case.
     """
@@ -90,7 +95,7 @@ def _match(data: Any, parts: list[str]) -> Path:
     return path
 
 
-def _value(text: str, path: Path) -> Any:
+def _value(text: str, path: tuple[str, ...]) -> Any:
     """The value of a variable: true, false, a list or a table as TOML writes it; anything else is text."""
     if path[-1] not in _TEXTS and (text.strip() in ("true", "false") or text.strip()[:1] in ("[", "{")):
         import tomllib

@@ -222,6 +222,7 @@ def _split(rest: str, *, is_strict: bool = True) -> tuple[str, str | None, str, 
     credentials, at, host = authority.rpartition("@")
     # an @ too many, or one after the host: a character of the password that is not percent-encoded
     stray = "@" in credentials or "@" in tail or any("@" in pair and "=" not in pair for pair in query.split("&"))
+    stray = stray or ("@" in query and (is_strict or (not at and ":" in authority)))
     if stray:
         raise BadAddress("it has an @ in the wrong place, as when a password holds one of @ : / ? # %", _ENCODE)
     user, colon, password = credentials.partition(":")
@@ -240,11 +241,11 @@ def _check_host(host: str, *, has_user: bool) -> None:
         raise BadAddress(
             "its host is percent-encoded, as a socket's path is", "Give a host name or address; sockets are not used."
         )
-    name, port = host, ""
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([^:]*))?", host)
+    name, port = host, None
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]*)(?::([0-9]{1,5}))?", host)
     if match is not None:
-        name, port = match[1], match[2] or ""
-    if match is None or (port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536)):
+        name, port = match[1], match[2]
+    if match is None or (port is not None and not 0 < int(port) < 65536):
         raise BadAddress("its port is not a number from 1 to 65535", _ENCODE)
     if not name.startswith("[") and not re.fullmatch(r"[\w.-]*", name):
         raise BadAddress("its host is not a host name", _ENCODE)
