@@ -22,7 +22,7 @@ from fedq.catalog.config import load_catalog
 from fedq.catalog.model import Catalog, Database
 from fedq.catalog.suggest import nearest
 from fedq.catalog.units import seconds, size
-from fedq.errors import CatalogError, FedqError, ParameterError, ShadowedNameWarning
+from fedq.errors import CatalogError, ColumnNotFound, FedqError, ParameterError, ShadowedNameWarning
 from fedq.events import Listener, ignore
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.join.duckdb import Bench, Engine
@@ -290,15 +290,23 @@ def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
         return []
     try:
         return bench.describe(query.local, query.params)
+    except ColumnNotFound as error:
+        # the empty tables hold only the columns that the query names, so the nearest name is looked for here
+        names = [column.name for occurrence in query.occurrences for column in occurrence.table.columns]
+        near = nearest(str(error.facts["column"]), names)
+        error.hint = f"Did you mean {near!r}?" if near else error.hint
+        raise _in_the_users_text(error, query.text, query.place, len("DESCRIBE ")) from error.__cause__
     except FedqError as error:
         raise _in_the_users_text(error, query.text, query.place, len("DESCRIBE ")) from error.__cause__
 
 
 def _in_the_users_text(error: FedqError, text: str, place: Callable[[int], tuple[int, int]], offset: int) -> FedqError:
     """The engine's error with its position moved to where it stands in the user's text."""
-    position = error.facts.get("position")
-    if position is not None and error.span is None:
-        error.sql, error.span = text, place(max(0, position - offset))
+    location = error.facts.get("location")
+    if location is not None and error.span is None and location[0] >= offset:
+        start, length = location[0] - offset, max(1, location[1])
+        first, last = place(start), place(start + length - 1)
+        error.sql, error.span = text, (first[0], max(first[0] + 1, last[1]))
     return error
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from fedq.bind.check import check_allowed
+from fedq.bind.check import check_allowed, check_columns
 from fedq.bind.params import bind_params
 from fedq.bind.parse import parse_query
 from fedq.bind.resolve import Lookup, Placing, resolve_tables
@@ -42,17 +42,14 @@ class BoundQuery:
         return not isinstance(self.tree, (exp.Pivot, exp.Summarize, exp.Describe))
 
     def place(self, position: int) -> tuple[int, int]:
-        """Where a position of `local` lies in `text`: start and end of the word there."""
+        """Where a character of `local` comes from in `text`: start and end."""
         for edit in sorted(self.edits, key=lambda edit: edit.start):
             if position < edit.start:
                 break
             if position < edit.start + len(edit.text):
                 return edit.start, edit.end
             position -= len(edit.text) - (edit.end - edit.start)
-        end = position
-        while end < len(self.text) and (self.text[end].isalnum() or self.text[end] in "_."):
-            end += 1
-        return position, max(end, position + 1)
+        return position, position + 1
 
     @property
     def databases(self) -> tuple[str, ...]:
@@ -71,6 +68,7 @@ def bind(sql: str, params: Any, catalog: Catalog, lookup: Lookup, placing: Placi
     nodes = base_tables(tree)
     tables = resolve_tables(text, nodes, catalog, lookup, placing)
     scopes = Scopes(tree, nodes, tables)
+    check_columns(text, scopes)
     edits = tuple(localize(text, scopes))
     return BoundQuery(text, values, tree, scopes, apply_edits(text, edits), edits)
 

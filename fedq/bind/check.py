@@ -9,7 +9,10 @@ locked as well: this check is what gives a readable error, not the only fence.)
 
 from __future__ import annotations
 
-from fedq.errors import NotAllowed
+from fedq.bind.resolve import BoundTable
+from fedq.bind.scope import ORIGIN, Scopes
+from fedq.catalog.suggest import nearest
+from fedq.errors import ColumnNotFound, NotAllowed
 from fedq.sql import exp, span_of
 
 #: table functions that only make rows out of their arguments
@@ -36,6 +39,29 @@ def check_allowed(text: str, tree: exp.Expr) -> None:
                 raise _refusal(text, node, f"the function {name}() may not be used in a query")
         elif isinstance(node, (exp.Command, exp.Into, exp.Lock)):
             raise _refusal(text, node, f"{node.key.upper()} may not be used in a query")
+
+
+def check_columns(text: str, scopes: Scopes) -> None:
+    """Refuse `c.nme` where c is a table without such a column, before anything is read. Raises: ColumnNotFound."""
+    for column in scopes.tree.find_all(exp.Column):
+        block = scopes.block_of(column)
+        while block is not None and not block.is_opaque and column.table.lower() not in block.tables:
+            block = None if column.table.lower() in block.derived else block.parent
+        if block is None or block.is_opaque or isinstance(column.this, exp.Star) or column.args.get("db") is not None:
+            continue
+        table = block.tables[column.table.lower()].table
+        is_field = any(other.table.column(column.table) for other in scopes.occurrences)
+        if table.column(column.name) is None and column.name.lower() not in ("rowid", ORIGIN) and not is_field:
+            raise _no_such_column(text, column, table)
+
+
+def _no_such_column(text: str, column: exp.Column, table: BoundTable) -> ColumnNotFound:
+    names = [known.name for known in table.columns]
+    near = nearest(column.name, names)
+    hint = f"Did you mean {near!r}?" if near else f"It has: {', '.join(names[:12])}{' …' if len(names) > 12 else ''}."
+    message = f"{table.name} has no column {column.name!r} (database {table.database})"
+    facts = {"column": column.name, "table": table.name, "database": table.database}
+    return ColumnNotFound(message, sql=text, span=span_of(column.this), hint=hint, **facts)
 
 
 def function_name(node: exp.Func) -> str:

@@ -231,6 +231,8 @@ class _Uses:
 
     def __init__(self, tree: exp.Expr) -> None:
         self._bare: set[str] = set()
+        self._alone: set[str] = set()
+        """Names that stand alone: a column, or a whole row by its table's alias."""
         self._qualified: set[tuple[str, str]] = set()
         self._starred: set[str] = set()
         self._whole: set[int] = set()
@@ -251,13 +253,15 @@ class _Uses:
             return
         parts = [part.name.lower() for part in column.parts]
         self._bare.add(parts[0])  # alone, or a struct column with its fields
+        if len(parts) == 1:
+            self._alone.add(parts[0])
         self._qualified.update(pairwise(parts))
 
     def columns_of(self, node: exp.Table, table: BoundTable) -> tuple[Column, ...]:
         """The table's columns that the query can touch at this place."""
         alias = str(node.alias or node.name).lower()
         block = node.find_ancestor(exp.Select)
-        is_row = alias in self._bare and table.column(alias) is None  # `select c from customers c` is the whole row
+        is_row = alias in self._alone and table.column(alias) is None  # `select c from customers c` is the whole row
         is_whole = self._is_all or block is None or id(block) in self._whole or alias in self._starred
         if is_whole or is_row or node.args.get("pivots") or _column_aliases(node):
             return table.columns

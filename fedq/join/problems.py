@@ -1,8 +1,8 @@
 """DuckDB's errors → fedq's: by its exception class and its own structured report, never by guessing from prose.
 
-With `errors_as_json` DuckDB reports kind, message, position and candidates as data. Positions are in the text it was
+With `errors_as_json` DuckDB reports kind, message, location and candidates as data. Locations are in the text it was
 given; whoever knows
-how that text came from the user's moves them back (`LocalProblem.position`).
+how that text came from the user's moves them back.
 """
 
 from __future__ import annotations
@@ -30,11 +30,10 @@ _HINTS = {
 
 
 def named_error(error: Exception, text: str) -> FedqError:
-    """The fedq error for a DuckDB error; `position` (a fact) is where in `text` it points, or None."""
+    """The fedq error for a DuckDB error; `location` (a fact) is where in `text` it points: (start, length), or None."""
     report = _report(error)
     message = _clean(str(report.get("exception_message") or report.get("message") or error))
-    position = int(report["position"]) if str(report.get("position", "")).isdigit() else None
-    facts: dict[str, Any] = {"position": position}
+    facts: dict[str, Any] = {"location": _location(report)}
     if report.get("error_subtype") == "COLUMN_NOT_FOUND" or message.startswith("Referenced column"):
         return _column_not_found(report, message, facts)
     if isinstance(error, duckdb.ParserException):
@@ -61,6 +60,12 @@ def _column_not_found(report: dict[str, Any], message: str, facts: dict[str, Any
     return ColumnNotFound(f"no table of the query has a column {name!r}", hint=hint, column=name, **facts)
 
 
+def _location(report: dict[str, Any]) -> tuple[int, int] | None:
+    """`"[16,5]"` → (16, 5)."""
+    match = re.fullmatch(r"\[(\d+), ?(\d+)\]", str(report.get("location", "")))
+    return (int(match[1]), int(match[2])) if match else None
+
+
 def _report(error: Exception) -> dict[str, Any]:
     text = str(error)
     start = text.find("{")
@@ -75,7 +80,7 @@ def _report(error: Exception) -> dict[str, Any]:
 
 def _clean(message: str) -> str:
     """DuckDB's sentence without its prefix, its own caret drawing, or our names for the pulled tables."""
-    message = re.split(r"\n\s*\nLINE \d+:|\nLINE \d+:", message)[0]
+    message = re.split(r"\n\s*\nLINE \d+:|\nLINE \d+:|\n\s*Candidate functions:|\n\s*Candidate bindings:", message)[0]
     message = re.sub(r"^(\w+ )?Error: ", "", message)
     message = re.sub(r"@\d+\b", "", message)
     return " ".join(message.split())
