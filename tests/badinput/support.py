@@ -45,13 +45,13 @@ class Company:
                 "insert into customers values (?, ?, ?, ?)",
                 [(i, f"name {i}", f"{i}.50", "2024-01-01") for i in range(1, 21)],
             )
-            connection.execute("create table both (id integer)")
+            connection.execute("create table shared (id integer)")
         connection.close()
         with duckdb.connect(str(folder / "lake.duckdb")) as lake:
             lake.execute(
                 "create table orders as select i id, i % 20 + 1 customer_id, i * 1.25 total from range(100) r(i)"
             )
-            lake.execute("create table both as select 1 id")
+            lake.execute("create table shared as select 1 id")
         self.databases["lake"] = {"url": f"duckdb:///{folder}/lake.duckdb"}
         for name, server, table in (("crm", postgres, "accounts"), ("bills", mariadb, "invoices")):
             if server is not None:

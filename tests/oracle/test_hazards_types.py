@@ -446,7 +446,7 @@ def test_H71_dates_in_sqlite(places: Places) -> None:
         "sqlite",
         "unix",
         "create table unix (id integer, d integer, t integer, j real)",
-        "insert into unix values (1, 1706702400, 1706702400, 2460341.0)",
+        "insert into unix values (1, 1706659200, 1706702400, 2460341.0)",
         columns={
             "d": {"type": "DATE", "storage": "unix"},
             "t": {"type": "TIMESTAMP", "storage": "unix"},
