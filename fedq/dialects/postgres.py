@@ -91,7 +91,7 @@ def column_type(native: NativeType) -> tuple[Type, Comparison]:
     ((Type(name='INTEGER', precision=None, scale=None), <Comparison.SAME: 'same'>), 'INTEGER[]')
     """
     if native.element is not None:
-        return _array_type(native.element, native.modifier), Comparison.UNLIKE
+        return _array_type(native.element), Comparison.UNLIKE
     if native.kind != "b":
         return VARCHAR, Comparison.UNLIKE  # enums order by definition, and refuse words they do not have
     if native.name in _SAME:
@@ -114,8 +114,8 @@ def _text_comparison(collation: Collation | None) -> Comparison:
     return Comparison.SAME if collation.is_bytewise else Comparison.EQUALITY
 
 
-def _array_type(element: NativeType, modifier: int) -> Type:
-    inner, _ = column_type(NativeType(element.name, modifier, element.kind))
+def _array_type(element: NativeType) -> Type:
+    inner, _ = column_type(element)
     if element.name in ("money", "box"):  # money has no cast per element, box is not separated by commas
         return VARCHAR
     return Type(f"{inner}[]") if element.kind in ("b", "e") else VARCHAR

@@ -4,10 +4,10 @@
     2\t\\N\t\\\\N\n                  →        1 │ 0.50         │ line one⏎line two
                                               2 │ null         │ \\N
 
-The text format and not CSV, because in it a newline byte always ends a row, so a block can be cut without reading it, and
-NULL and the empty text differ without quotes. Not the binary format: it is larger for numbers, slower to make for the
-server, and nothing reads it in bulk. Arrow's CSV parser reads the common values on all cores; a column that it refuses (infinity,
-years before 1, NaN in a numeric) is read again by `postgres_values`, value by value.
+The text format and not CSV, because in it a newline byte always ends a row, so a block can be cut without reading it,
+and NULL and the empty text differ without quotes. Not the binary format: it is larger for numbers, slower to make for
+the server, and nothing reads it in bulk. Arrow's CSV parser reads the common values on all cores; a column that it
+refuses (infinity, years before 1, NaN in a numeric) is read again by `postgres_values`, value by value.
 """
 
 from __future__ import annotations

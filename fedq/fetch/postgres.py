@@ -1,0 +1,177 @@
+"""A PostgreSQL database as a source: pooled read-only sessions with one snapshot each, read by COPY.
+
+    Select(outputs, tail)  →  COPY (SELECT … FROM … WHERE …) TO STDOUT  →  blocks of text  →  record batches
+
+asyncpg and not psycopg, because it hands COPY data over in large pieces and not row by row. Not DuckDB's own PostgreSQL
+scanner: it cannot be cancelled, reads NaN in a numeric as 0, and holds an unbounded numeric as a double without a word.
+BEGIN, the settings and the first COPY travel together, so that a small query costs one round trip.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, TypeVar
+
+from fedq.catalog.model import Database
+from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.errors import ConnectionFailed, DriverMissing
+from fedq.fetch.loopthread import LoopThread
+from fedq.fetch.pools import Pool
+from fedq.fetch.source import Output
+
+try:
+    from fedq.fetch import postgres_catalog
+    from fedq.fetch.postgres_connection import PostgresConnection, Target, connect, target_of
+    from fedq.fetch.postgres_errors import DRIVER_ERRORS, connect_error, read_error, without_frames
+    from fedq.fetch.postgres_session import PostgresSession
+    from fedq.fetch.postgres_statements import native_output
+except ModuleNotFoundError as missing:
+    if missing.name != "asyncpg":
+        raise
+    message = "PostgreSQL needs the package asyncpg, which is not installed"
+    raise DriverMissing(message, hint='pip install "fedq[postgres]"') from missing
+
+T = TypeVar("T")
+
+#: a connection idle for longer is asked whether it still answers before a query is trusted to it
+_TRUSTED_SECONDS = 1.0
+_PING_SECONDS = 2.0
+#: pools of a parent process: kept, because to collect them would write to connections that the parent still uses
+_ABANDONED: list[object] = []
+
+
+class PostgresSource:
+    """One PostgreSQL database. Thread-safe; connections are made when first needed."""
+
+    def __init__(self, database: Database, password: Callable[[], str | None]) -> None:
+        self.name = database.name
+        self._target: Target = target_of(database)
+        self._password = password
+        self._schemas = (database.schema or "public", *database.schemas)
+        self.search_path = self._schemas if database.schema or database.schemas else ()
+        self._types = postgres_catalog.TypeCatalog()
+        self._keys: dict[PhysicalTable, tuple[str, ...]] = {}
+        self._lock = threading.Lock()
+        self._parts: tuple[int, LoopThread, Pool[PostgresConnection]] | None = None
+        self._connections: set[PostgresConnection] = set()
+        self._is_closed = False
+
+    def list_tables(self) -> Sequence[PhysicalTable]:
+        """Every table and view of the configured schemas."""
+        return self._ask(lambda connection: postgres_catalog.list_tables(connection.fetch, self._schemas))
+
+    def describe(self, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
+        """Each table as it is now, in one round trip; None where there is none."""
+        if not tables:
+            return []
+        found = self._ask(
+            lambda connection: postgres_catalog.describe(connection.fetch, self._types, tables, self._schemas)
+        )
+        self._keys.update({schema.table: schema.key for schema in found if schema is not None})
+        return found
+
+    def open(self, timeout: float | None = None) -> PostgresSession:
+        """A session; its snapshot is taken by the first read. `timeout` in seconds holds for each statement."""
+        return PostgresSession(self, self._take(), timeout)
+
+    def close(self) -> None:
+        """Close every connection, also those of sessions that are still open."""
+        with self._lock:
+            parts, self._parts, self._is_closed = self._parts, None, True
+        if parts is None or parts[0] != os.getpid():
+            return
+        _, thread, pool = parts
+        pool.close()
+        for connection in list(self._connections):
+            connection.abort()
+        thread.stop()
+
+    def _running(self) -> tuple[LoopThread, Pool[PostgresConnection]]:
+        """The loop and the pool; new ones in a forked process, where the parent's must not be touched."""
+        with self._lock:
+            if self._is_closed:
+                raise ConnectionFailed(f"database {self.name!r} is closed", hint="Connect again.", database=self.name)
+            if self._parts is None or self._parts[0] != os.getpid():
+                _ABANDONED.append(self._parts)
+                self._connections = set()
+                thread = LoopThread(f"fedq-{self.name}")
+                pool: Pool[PostgresConnection] = Pool(
+                    self.name, connect=self._connect, close=self._drop, size=self._target.max_connections
+                )
+                self._parts = (os.getpid(), thread, pool)
+            return self._parts[1:]
+
+    def _connect(self) -> PostgresConnection:
+        thread, _ = self._running()
+        try:
+            driver = thread.call(connect(self._target, self._password()))
+        except DRIVER_ERRORS as error:
+            seconds = self._target.connect_timeout
+            raise connect_error(error, self.name, str(self._target), seconds) from without_frames(error)
+        connection = PostgresConnection(driver, thread)
+        self._connections.add(connection)
+        return connection
+
+    def _drop(self, connection: PostgresConnection) -> None:
+        self._connections.discard(connection)
+        connection.abort()
+
+    def _take(self) -> PostgresConnection:
+        """A connection that answers."""
+        _, pool = self._running()
+        while True:
+            connection = pool.take()
+            try:
+                if self._answers(connection):
+                    return connection
+            except BaseException:
+                pool.give(connection, is_usable=False)
+                raise
+            pool.give(connection, is_usable=False)
+
+    def _answers(self, connection: PostgresConnection) -> bool:
+        if connection.is_closed:
+            return False
+        if time.monotonic() - connection.used_at < _TRUSTED_SECONDS:
+            return True
+        try:
+            connection.thread.call(connection.execute("SELECT 1"), _PING_SECONDS)
+        except DRIVER_ERRORS:
+            return False
+        return True
+
+    def give(self, connection: PostgresConnection, *, is_usable: bool) -> None:
+        """Take a session's connection back."""
+        parts = self._parts
+        if parts is not None and parts[0] == connection.pid == os.getpid():
+            parts[2].give(connection, is_usable=is_usable and not connection.is_closed)
+
+    def _ask(self, question: Callable[[PostgresConnection], Coroutine[Any, Any, T]]) -> T:
+        connection, is_usable = self._take(), False
+        try:
+            answer = connection.thread.call(question(connection), self._target.connect_timeout)
+            is_usable = True
+            return answer
+        except DRIVER_ERRORS as error:
+            raise read_error(error, self.name) from without_frames(error)
+        finally:
+            self.give(connection, is_usable=is_usable)
+
+    async def native_outputs(self, connection: PostgresConnection, sql: str) -> list[Output]:
+        """The columns of a statement in PostgreSQL's own dialect, each with the type PostgreSQL says."""
+        columns = await connection.row_types(sql)
+        await self._types.learn(connection.fetch, (oid for _, oid, _ in columns))
+        return [
+            native_output(name, self._types.native(oid, modifier), self._types.native_name(oid))
+            for name, oid, modifier in columns
+        ]
+
+    def key_of(self, table: PhysicalTable) -> tuple[str, ...]:
+        """The primary key of a table that was described before."""
+        found = self._keys.get(table)
+        if found is None and table.schema is None:
+            found = next((key for known, key in self._keys.items() if known.name == table.name), ())
+        return found or ()

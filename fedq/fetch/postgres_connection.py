@@ -1,0 +1,295 @@
+"""One PostgreSQL connection: asyncpg on an event loop in a thread, and a COPY as a stream that a reader takes from it.
+
+    server ──COPY text──> loop: chunks → blocks of whole lines ──queue, at most 3──> reading thread
+
+The reader waits for the queue and never for the socket, so `cancel` frees it at once whatever the network does. The
+queue is bounded: a slow reader stops the loop from reading, and TCP stops the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import socket
+import ssl
+import struct
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import unquote, urlencode, urlsplit
+
+import asyncpg
+
+from fedq.catalog.model import Database
+from fedq.errors import CatalogError
+from fedq.fetch.loopthread import LoopThread
+from fedq.fetch.postgres_errors import DRIVER_ERRORS
+
+_FIRST_BLOCK, _LARGEST_BLOCK = 1 << 18, 1 << 22
+_BLOCKS_AHEAD = 3
+_SETTLE_SECONDS = 1.5
+_KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+_SSL_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+_OPTIONS = (
+    "connect_timeout", "max_connections", "application_name", "client_encoding", "target_session_attrs", *_SSL_OPTIONS,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where and how to connect, without the password."""
+
+    database: str
+    """fedq's name of it."""
+    host: str | None
+    port: int
+    user: str | None
+    name: str | None
+    """The database's name in the server."""
+    connect_timeout: float = 10.0
+    max_connections: int = 4
+    application_name: str = "fedq"
+    session_attributes: str | None = None
+    ssl_options: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.user or '(default user)'}@{self.host or 'localhost'}:{self.port}/{self.name or ''}"
+
+
+def target_of(database: Database) -> Target:
+    """The URL and options of a catalog entry. Raises: CatalogError."""
+    parts = urlsplit(database.url)
+    query = dict(pair.split("=", 1) for pair in parts.query.split("&") if "=" in pair)
+    options: dict[str, Any] = {**{key: unquote(value) for key, value in query.items()}, **database.options}
+    for key in options:
+        if key not in _OPTIONS:
+            raise CatalogError(
+                f"{database.place}: database {database.name!r}: the option {key!r} is not known for PostgreSQL",
+                hint=f"Known: {', '.join(_OPTIONS)}.",
+            )
+    return Target(
+        database=database.name,
+        host=parts.hostname,
+        port=parts.port or 5432,
+        user=unquote(parts.username) if parts.username else None,
+        name=unquote(parts.path.lstrip("/")) or None,
+        connect_timeout=float(options.get("connect_timeout", 10)),
+        max_connections=int(options.get("max_connections", 4)),
+        application_name=str(options.get("application_name", "fedq")),
+        session_attributes=options.get("target_session_attrs"),
+        ssl_options={key: str(options[key]) for key in _SSL_OPTIONS if key in options},
+    )
+
+
+async def connect(target: Target, password: str | None) -> asyncpg.Connection:
+    """A new connection. Raises: what asyncpg raises."""
+    options: dict[str, Any] = {"user": target.user, "database": target.name}
+    ssl_options = dict(target.ssl_options)
+    if ssl_options.get("sslrootcert") == "system":
+        options["ssl"] = ssl.create_default_context()
+    elif ssl_options:
+        options["dsn"] = f"postgresql:///?{urlencode(ssl_options)}"
+    connection = await asyncpg.connect(
+        **{key: value for key, value in options.items() if value is not None},
+        host=target.host or "localhost",  # the URL alone decides: asyncpg's own default is the environment, or a socket
+        port=target.port,
+        password=password,
+        timeout=target.connect_timeout,
+        target_session_attrs=target.session_attributes,
+        max_cached_statement_lifetime=0,
+        # no more: a pooler in between refuses settings it does not know, and hands the session to other programs
+        server_settings={"application_name": target.application_name},
+    )
+    _keep_alive(connection)
+    return connection
+
+
+def _keep_alive(connection: asyncpg.Connection) -> None:
+    """Notice within a minute that the other machine is gone, also while a statement takes long and nothing is sent."""
+    transport = connection._transport  # asyncpg has no public way to the socket
+    raw = transport.get_extra_info("socket") if transport is not None else None
+    if raw is None or raw.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE:
+        if hasattr(socket, name):
+            raw.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+class PostgresConnection:
+    """A pooled connection. Its coroutines run on the loop, one at a time; its plain methods may be called anywhere."""
+
+    def __init__(self, driver: asyncpg.Connection, thread: LoopThread) -> None:
+        self.thread = thread
+        self.driver = driver
+        self.pid = os.getpid()
+        self.used_at = time.monotonic()
+        self._rollback: asyncio.Task[None] | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is known to be gone; the loop notices within milliseconds when the server ends it."""
+        return bool(self.driver.is_closed())
+
+    @property
+    def is_in_transaction(self) -> bool:
+        """Whether a transaction is open, healthy or failed."""
+        return not self.is_closed and bool(self.driver.is_in_transaction())
+
+    async def ready(self) -> asyncpg.Connection:
+        """The driver, when what was sent before is done."""
+        if self._rollback is not None:
+            await asyncio.shield(self._rollback)
+            self._rollback = None
+        self.used_at = time.monotonic()
+        return self.driver
+
+    async def execute(self, sql: str) -> None:
+        """Run statements that return nothing."""
+        await (await self.ready()).execute(sql)
+
+    async def fetch(self, sql: str, *arguments: object, timeout: float | None = None) -> list[asyncpg.Record]:
+        """The rows of a prepared (and kept) statement."""
+        rows: list[asyncpg.Record] = await (await self.ready()).fetch(sql, *arguments, timeout=timeout)
+        self.used_at = time.monotonic()
+        return rows
+
+    async def copy(self, sql: str, sink: Callable[[bytes], Awaitable[None]]) -> None:
+        """Run statements of which the last is a COPY … TO STDOUT, in one round trip."""
+        # the public copy_from_query cannot send the BEGIN along, which would cost a round trip more per query
+        await (await self.ready())._copy_out(sql, sink, None)
+        self.used_at = time.monotonic()
+
+    async def row_types(self, sql: str) -> list[tuple[str, int, int]]:
+        """Name, type and type modifier of each column of a statement; the server refuses more than one."""
+        driver = await self.ready()
+        spy = _RowDescription(driver._transport)
+        try:
+            await driver.prepare(sql)
+        finally:
+            spy.stop()
+        return spy.columns()
+
+    def rollback(self) -> None:
+        """End the transaction without waiting; whatever uses the connection next waits for it."""
+        self.thread.post(self._start_rollback)
+
+    def _start_rollback(self) -> None:
+        self._rollback = asyncio.get_running_loop().create_task(self._end_transaction())
+
+    async def _end_transaction(self) -> None:
+        try:
+            async with asyncio.timeout(_SETTLE_SECONDS):
+                await self.driver.execute("ROLLBACK")
+        except DRIVER_ERRORS:  # TimeoutError is one of them
+            self.driver.terminate()
+
+    async def settle(self, task: asyncio.Task[None] | None) -> bool:
+        """After a cancelled COPY: wait until the server has stopped it, end the transaction; whether that worked."""
+        if task is not None:
+            await asyncio.wait({task}, timeout=_SETTLE_SECONDS)
+        await self._end_transaction()
+        return not self.is_closed
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self.thread.post(self.driver.terminate)
+
+
+class _RowDescription(asyncio.Protocol):
+    """Listens in on the answer to a Parse, because asyncpg drops the type modifiers: numeric(15,2) would be numeric."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._protocol: Any = transport.get_protocol()
+        self._heard = bytearray()
+        transport.set_protocol(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += data
+        self._protocol.data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._protocol.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+    def stop(self) -> None:
+        """Give the transport its protocol back."""
+        self._transport.set_protocol(self._protocol)
+
+    def columns(self) -> list[tuple[str, int, int]]:
+        """Name, type oid, type modifier of the first row description; empty where there is none."""
+        at = 0
+        while at + 5 <= len(self._heard):
+            kind, size = self._heard[at : at + 1], struct.unpack_from("!i", self._heard, at + 1)[0]
+            if kind == b"T":
+                return _columns(bytes(self._heard[at + 5 : at + 1 + size]))
+            if kind == b"n":  # NoData
+                break
+            at += 1 + size
+        return []
+
+
+def _columns(message: bytes) -> list[tuple[str, int, int]]:
+    (count,) = struct.unpack_from("!h", message)
+    found, at = [], 2
+    for _ in range(count):
+        end = message.index(b"\0", at)
+        _, _, oid, _, modifier, _ = struct.unpack_from("!IhIhih", message, end + 1)
+        found.append((message[at:end].decode(), oid, modifier))
+        at = end + 19
+    return found
+
+
+class CopyStream:
+    """The blocks of one COPY, each a number of whole lines. Iterate it once, from one thread."""
+
+    def __init__(self, connection: PostgresConnection, statement: Callable[[], Awaitable[str]]) -> None:
+        self._connection, self._statement = connection, statement
+        self._chunks: list[bytes] = []
+        self._size, self._block = 0, _FIRST_BLOCK
+        self.task: asyncio.Task[None] | None = None
+        self._room = asyncio.Semaphore(_BLOCKS_AHEAD)
+        self._queue: queue.SimpleQueue[bytes | Future[None]] = queue.SimpleQueue()
+        self.future = connection.thread.submit(self._run())
+        self.future.add_done_callback(self._queue.put)  # also when it is cancelled: that is what wakes the reader
+
+    def blocks(self, wait: Callable[[], float | None]) -> Iterator[bytes]:
+        """Each block as it arrives. `wait` says how many seconds more to wait at most.
+
+        Raises: queue.Empty after that time; concurrent.futures.CancelledError; the driver's errors.
+        """
+        while True:
+            block = self._queue.get(timeout=wait())
+            if isinstance(block, Future):
+                block.result()
+                return
+            self._connection.thread.post(self._room.release)
+            yield block
+
+    async def _run(self) -> None:
+        self.task = asyncio.current_task()
+        await self._connection.copy(await self._statement(), self._take)
+        await self._flush()
+
+    async def _take(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        # the server ends each message with a line; where something between us does not, wait for one that does
+        if self._size >= self._block and chunk.endswith(b"\n"):
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if self._chunks:
+            block, self._chunks, self._size = b"".join(self._chunks), [], 0
+            self._block = min(self._block * 2, _LARGEST_BLOCK)
+            await self._room.acquire()
+            self._queue.put(block)

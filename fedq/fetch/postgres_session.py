@@ -1,0 +1,234 @@
+"""One session of PostgreSQL: a read-only transaction with one snapshot, its reads, and how it ends.
+
+BEGIN, the settings and the first COPY travel together, so that a small query costs one round trip. A savepoint in front
+of the reads lets the snapshot outlive a read that failed or was left half way.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Coroutine, Generator, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+import pyarrow as pa
+
+from fedq.errors import ConnectionLost, FedqError, QueryCancelled, ValueNotRepresentable
+from fedq.fetch import postgres_offender as offenders
+from fedq.fetch import postgres_statements as statements
+from fedq.fetch.arrow import schema_of
+from fedq.fetch.copytext import BadValue, CopyReader, WireColumn
+from fedq.fetch.postgres_connection import CopyStream, PostgresConnection
+from fedq.fetch.postgres_errors import DRIVER_ERRORS, read_error, timeout_error, without_frames
+from fedq.fetch.source import Output, Select
+
+if TYPE_CHECKING:
+    from fedq.fetch.postgres import PostgresSource
+
+T = TypeVar("T")
+
+#: the server stops the statement first, and says so; this is for one that does not answer any more
+_GRACE_SECONDS = 1.0
+_KEY_SECONDS = 2.0
+
+
+class PostgresSession:
+    """One query's connection. Used by one thread at a time, except `cancel`."""
+
+    position: str | None = None
+
+    def __init__(self, source: PostgresSource, connection: PostgresConnection, timeout: float | None) -> None:
+        self._source, self._connection, self._timeout = source, connection, timeout
+        self._begin = statements.begin(timeout, source.search_path)
+        self._lock = threading.Lock()
+        self._work: Future[Any] | None = None
+        self._stream: CopyStream | None = None
+        self._has_begun = self._has_snapshot = self._is_spoiled = False
+        self._is_cancelled = self._is_closed = False
+        self.received = 0
+
+    def read(self, select: Select) -> Iterator[pa.RecordBatch]:
+        """Yield the rows; at least one batch."""
+        try:
+            yield from self._batches(statements.copy_select(select), select.outputs)
+        except BadValue as bad:
+            raise self._not_representable(select, bad) from None
+
+    def native(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of one statement of the user's, which PostgreSQL itself holds to reading."""
+        text, is_copied = statements.user_statement(sql)
+        outputs = self._call(self._native_outputs(text))
+        if not is_copied:
+            yield self._fetched(text, outputs)
+            return
+        try:
+            yield from self._batches(statements.copy(outputs, text), outputs)
+        except BadValue as bad:
+            output = outputs[bad.index]
+            raise offenders.not_representable(self._source.name, output, (bad.text, bad.reason), None) from None
+
+    def cancel(self) -> None:
+        """Free the reader now; the server is told in the background."""
+        with self._lock:
+            self._is_cancelled, work = True, self._work
+        if work is not None:
+            work.cancel()
+
+    def close(self) -> None:
+        """End the transaction and give the connection back."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed, work = True, self._work
+        if work is not None and (work.cancel() or work.cancelled()):
+            self._connection.thread.start(self._settle())
+            return
+        if self._has_begun:
+            self._connection.rollback()
+        self._source.give(self._connection, is_usable=True)
+
+    def __del__(self) -> None:
+        if not getattr(self, "_is_closed", True):
+            self.close()
+
+    async def _settle(self) -> None:
+        task = self._stream.task if self._stream is not None else None
+        is_usable = await self._connection.settle(task)
+        self._source.give(self._connection, is_usable=is_usable)
+
+    def _batches(self, copy: str, outputs: Sequence[Output]) -> Iterator[pa.RecordBatch]:
+        schema = schema_of(outputs)
+        reader, is_empty = CopyReader([_wire_column(output) for output in outputs], schema), True
+        with closing(self._blocks(copy)) as blocks:
+            for block in blocks:
+                for batch in reader.batches(block):
+                    is_empty = False
+                    yield batch
+        if is_empty:
+            yield pa.RecordBatch.from_arrays([pa.array([], field.type) for field in schema], schema=schema)
+
+    def _blocks(self, copy: str) -> Generator[bytes, None, None]:
+        started = self._start()
+        stream = self._stream = CopyStream(self._connection, lambda: self._statement(copy))
+        self._watch(stream.future)
+        try:
+            for block in stream.blocks(lambda: self._patience(started)):
+                self._has_snapshot = True
+                self.received += len(block)
+                yield block
+            self._has_snapshot = True
+        except (CancelledError, *DRIVER_ERRORS, queue.Empty) as error:
+            raise self._failure(error, started) from without_frames(error)
+        finally:
+            self._end(stream.future)
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something on the connection and wait for it, as cancellable as a read."""
+        started = self._start(work)
+        future = self._connection.thread.submit(work)
+        self._watch(future)
+        try:
+            return future.result(self._patience(started))
+        except (CancelledError, *DRIVER_ERRORS) as error:
+            raise self._failure(error, started) from without_frames(error)
+        finally:
+            self._end(future)
+
+    def _start(self, work: Coroutine[Any, Any, Any] | None = None) -> float:
+        problem: BaseException | None = None
+        if self._is_cancelled:
+            problem = QueryCancelled()
+        elif self._is_closed:
+            problem = RuntimeError("the session is closed")
+        elif self._work is not None and not self._work.done():
+            problem = RuntimeError("a session reads one statement at a time")
+        if problem is not None:
+            if work is not None:
+                work.close()
+            raise problem
+        return time.monotonic()
+
+    def _watch(self, future: Future[Any]) -> None:
+        with self._lock:
+            self._work, is_cancelled = future, self._is_cancelled
+        if is_cancelled:  # between the check and now
+            future.cancel()
+
+    def _end(self, future: Future[Any]) -> None:
+        if future.cancel() or future.cancelled() or future.exception() is not None:
+            self._is_spoiled = True
+
+    def _patience(self, started: float) -> float | None:
+        if self._timeout is None:
+            return None
+        return max(0.0, started + self._timeout + _GRACE_SECONDS - time.monotonic())
+
+    def _failure(self, error: BaseException, started: float) -> BaseException:
+        if self._is_cancelled or isinstance(error, CancelledError):
+            return QueryCancelled()
+        if self._timeout is not None and isinstance(error, (queue.Empty, TimeoutError)):
+            return timeout_error(self._source.name, self._timeout)
+        return read_error(error, self._source.name, timeout=self._timeout, elapsed=time.monotonic() - started)
+
+    async def _statement(self, sql: str) -> str:
+        """`sql` behind what the transaction still needs."""
+        if not self._has_begun:
+            self._has_begun = True
+            return self._begin + sql
+        if not self._is_spoiled:
+            return sql
+        self._is_spoiled = False
+        try:
+            await self._connection.execute(statements.BACK_TO_SAVEPOINT)  # waits until what ran before has been stopped
+        except asyncpg.NoActiveSQLTransactionError:  # a text that does not parse took the BEGIN in front of it along
+            if self._has_snapshot:
+                raise
+            return self._begin + sql
+        return sql
+
+    async def _enter(self) -> None:
+        if prefix := await self._statement(""):
+            await self._connection.execute(prefix)
+
+    async def _native_outputs(self, sql: str) -> list[Output]:
+        await self._enter()
+        return await self._source.native_outputs(self._connection, sql)
+
+    def _fetched(self, sql: str, outputs: Sequence[Output]) -> pa.RecordBatch:
+        rows = self._call(self._connection.fetch(sql))
+        schema = pa.schema([pa.field(output.name, pa.string()) for output in outputs])
+        columns = [pa.array([str(row[index]) for row in rows], pa.string()) for index in range(len(outputs))]
+        return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _not_representable(self, select: Select, bad: BadValue) -> ValueNotRepresentable:
+        output = select.outputs[bad.index]
+        offender = offenders.locate(select, output)
+        key: dict[str, str] | None = None
+        if offender is not None:
+            names = self._source.key_of(offender.table)
+            query = offenders.key_query(select, output, offender, names, bad.text)
+            row = self._first_row(query) if query is not None else None
+            key = dict(zip(names, row, strict=True)) if row is not None else None
+        return offenders.not_representable(self._source.name, output, (bad.text, bad.reason), offender, key)
+
+    def _first_row(self, query: str) -> Sequence[Any] | None:
+        """The key, if it can be had cheaply: the error is worth more than its key."""
+
+        async def ask() -> Sequence[Any] | None:
+            await self._enter()
+            rows = await self._connection.fetch(query, timeout=_KEY_SECONDS)
+            return tuple(rows[0]) if rows else None
+
+        try:
+            return self._call(ask())
+        except (FedqError, ConnectionLost):
+            return None
+
+
+def _wire_column(output: Output) -> WireColumn:
+    column = output.column
+    return WireColumn(output.type, column.native if column else None, column.policy if column else "error")

@@ -1,0 +1,120 @@
+"""The texts that a session sends: what starts a transaction, a Select as it travels, a user's statement taken apart.
+
+    Select((price [money], name), "FROM t")  →  SELECT c0::numeric, c1 FROM (SELECT price, name FROM t) AS q(c0, c1)
+
+Casts go around the statement and not into its select list, where they would change what DISTINCT and ORDER BY mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from fedq.catalog.schema import Column
+from fedq.dialects.postgres import POSTGRES, Collation, NativeType, column_type
+from fedq.errors import NotAllowed
+from fedq.fetch.source import Output, Select
+from fedq.types import VARCHAR
+
+_IDLE_SECONDS = 600
+_SETTINGS = (
+    "TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'postgres'", "extra_float_digits = 1",
+    "bytea_output = 'hex'", "standard_conforming_strings = on", "default_transaction_read_only = on",
+    f"idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
+)  # fmt: skip
+# LOCAL, because a pooler such as PgBouncer hands the server's session on to other programs after the transaction
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + "".join(f"SET LOCAL {line}; " for line in _SETTINGS)
+SAVEPOINT = "SAVEPOINT fedq; "
+BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT fedq"
+
+_TOKEN = re.compile(
+    r"""(?P<blank>\s+|--[^\n]*)|(?P<open>/\*)|(?P<end>;)|(?P<word>[^\W\d]\w*)|[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'"""
+    r"""|"(?:[^"]|"")*"|(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag)|.""",
+    re.DOTALL,
+)
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_COPIED = ("select", "with", "values", "table", "(")
+_FETCHED = ("show", "explain")
+
+
+def begin(timeout: float | None, schemas: Sequence[str]) -> str:
+    """What starts a session's transaction. `schemas` is its search path; empty leaves the user's own."""
+    path = f"SET LOCAL search_path = {', '.join(map(POSTGRES.quote, schemas))}; " if schemas else ""
+    limit = f"SET LOCAL statement_timeout = {max(1, int(timeout * 1000))}; " if timeout is not None else ""
+    return _BEGIN + path + limit + SAVEPOINT
+
+
+def copy(outputs: Sequence[Output], inner: str) -> str:
+    """A query of these outputs as the COPY that sends them."""
+    casts = [_cast(output) for output in outputs]
+    if any(casts):
+        names = [f"c{index}" for index in range(len(casts))]
+        chosen = ", ".join(name + cast for name, cast in zip(names, casts, strict=True))
+        inner = f"SELECT {chosen} FROM ({inner}\n) AS q({', '.join(names)})"
+    return f"COPY ({inner}\n) TO STDOUT (ENCODING 'UTF8')"
+
+
+def copy_select(select: Select) -> str:
+    """A planned statement as the COPY that sends it."""
+    return copy(select.outputs, select.sql)
+
+
+def _cast(output: Output) -> str:
+    native = output.column.native if output.column is not None else ""
+    if native == "money" and output.type.name == "DECIMAL":
+        return "::numeric"  # as text it is written as lc_monetary says
+    if output.type == VARCHAR and native == "boolean":
+        return "::text"
+    if re.fullmatch(r"character(\(\d+\))?", native) and output.type == VARCHAR:
+        return "::text"  # takes the padding off
+    if re.fullmatch(r"character(\(\d+\))?\[\]", native) and output.type.name == "VARCHAR[]":
+        return "::text[]"
+    return ""
+
+
+def native_output(name: str, native: NativeType, written: str) -> Output:
+    """One column of a user's own statement. `written` is PostgreSQL's name of its type."""
+    type_, comparison = column_type(native)
+    collation: Collation | None = native.collation
+    column = Column(
+        name=name, type=type_, physical=name, native=written, comparison=comparison,
+        collation=collation.name if collation else None,
+    )  # fmt: skip
+    return Output(sql=POSTGRES.quote(name), name=name, type=type_, column=column)
+
+
+def user_statement(sql: str) -> tuple[str, bool]:
+    """A user's statement without semicolons, and whether COPY can send it (SHOW and EXPLAIN it cannot).
+
+    >>> user_statement("select 1; -- done")
+    ('select 1  -- done', True)
+
+    Raises: NotAllowed, when it is no statement that reads.
+    """
+    first, parts, at = "", [], 0
+    while at < len(sql):
+        token = _TOKEN.match(sql, at)
+        assert token is not None  # the last alternative takes any character
+        end = _comment_end(sql, token.end()) if token["open"] else token.end()
+        if not first and not token["blank"] and not token["open"]:
+            first = token[0].lower()
+        parts.append(" " if token["end"] else sql[at:end])
+        at = end
+    if first not in (*_COPIED, *_FETCHED):
+        raise NotAllowed(
+            f"a native statement begins with {first[:20].upper() or 'nothing'}, which does not read",
+            hint="Allowed: SELECT, WITH, VALUES, TABLE, SHOW, EXPLAIN.",
+        )
+    return "".join(parts), first in _COPIED
+
+
+def _comment_end(sql: str, at: int) -> int:
+    """Where a block comment that began before `at` ends; PostgreSQL nests them."""
+    depth = 1
+    while depth:
+        edge = _COMMENT_EDGE.search(sql, at)
+        if edge is None:
+            return len(sql)
+        depth += 1 if edge[0] == "/*" else -1
+        at = edge.end()
+    return at
