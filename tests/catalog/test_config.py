@@ -129,7 +129,12 @@ def test_the_whole_of_a_catalog(home: Path) -> None:
             place=Place(file, 23, "tables.invoices"),
         ),
         "legacy": TableEntry(
-            "legacy", "billing", "old", key=("a", "b"), on_unrepresentable="text", place=Place(file, 24, "tables.legacy")
+            "legacy",
+            "billing",
+            "old",
+            key=("a", "b"),
+            on_unrepresentable="text",
+            place=Place(file, 24, "tables.legacy"),
         ),
     }
     assert catalog.tables["orders"].columns == {
@@ -139,13 +144,9 @@ def test_the_whole_of_a_catalog(home: Path) -> None:
         "tags": ColumnEntry(type="VARCHAR[]"),
     }
     assert catalog.relations == (
-        Relation(
-            "invoices", "invoices", ("user_id",), "users", ("id",), Place(file, 33, "relations[0]")
-        ),
-        Relation(
-            "lines", "lines", ("order", "year"), "orders", ("id", "year"), Place(file, 38, "relations[1]")
-        ),
-    )  # fmt: skip
+        Relation("invoices", "invoices", ("user_id",), "users", ("id",), Place(file, 33, "relations[0]")),
+        Relation("lines", "lines", ("order", "year"), "orders", ("id", "year"), Place(file, 38, "relations[1]")),
+    )
     assert catalog.policy == Policy(
         on_cross_db="error",
         pairs={frozenset({"accounts", "billing"}): "allow"},
@@ -158,10 +159,18 @@ def test_the_whole_of_a_catalog(home: Path) -> None:
 
 
 def test_exact_names_win_over_patterns_and_case_does_not_matter(home: Path) -> None:
-    catalog = load_catalog({"databases": {"a": {"url": "a.db"}, "b": {"url": "b.db"}},
-                            "tables": {"auth_*": "a", "AUTH_user": "b", "log_202?": "b", "x[1]": "b"}}, environment={})  # fmt: skip
-    found = {name: entry and entry.database for name in ("auth_user", "Auth_Group", "log_2025", "log_20255", "X[1]", "x1")
-             for entry in [catalog.entry(name)]}  # fmt: skip
+    catalog = load_catalog(
+        {
+            "databases": {"a": {"url": "a.db"}, "b": {"url": "b.db"}},
+            "tables": {"auth_*": "a", "AUTH_user": "b", "log_202?": "b", "x[1]": "b"},
+        },
+        environment={},
+    )
+    found = {
+        name: entry and entry.database
+        for name in ("auth_user", "Auth_Group", "log_2025", "log_20255", "X[1]", "x1")
+        for entry in [catalog.entry(name)]
+    }
     assert found == {"auth_user": "b", "Auth_Group": "a", "log_2025": "b", "log_20255": None, "X[1]": "b", "x1": None}
     assigned = catalog.assign("auth_USER", "a")
     assert next(iter(assigned.tables.items()))[0] == "AUTH_user" and assigned.tables["AUTH_user"].database == "a"
@@ -232,21 +241,30 @@ def test_a_profile_replaces_a_server_and_what_belonged_to_it(home: Path) -> None
     ):
         accounts = catalog.databases["accounts"]
         assert catalog.profile == "dev"
-        assert accounts == Database("accounts", "sqlite", f"sqlite:///{home}/sample_dbs/accounts.db",
-                                    place=Place(str(home / "fedq.toml"), 3, "databases.accounts"))  # fmt: skip
-        assert list(catalog.tables)[0] == "*", "a profile's patterns come first"
+        assert accounts == Database(
+            "accounts",
+            "sqlite",
+            f"sqlite:///{home}/sample_dbs/accounts.db",
+            place=Place(str(home / "fedq.toml"), 3, "databases.accounts"),
+        )
+        assert next(iter(catalog.tables)) == "*", "a profile's patterns come first"
         assert catalog.databases["billing"].url == "mysql://app@my1/billing"
 
 
 def test_a_profile_of_the_same_kind_keeps_the_password_but_no_replica() -> None:
     source = {
         "databases": {"a": {"url": "mysql://u@prod/d", "password": {"env": "P"}, "replicas": ["mysql://u@prod2/d"]}},
-        "profiles": {"dev": {"databases": {"a": {"url": "mysql://u@dev/d"}}}, "file": {"databases": {"a": {"password": {"file": "p"}}}}},
-    }  # fmt: skip
+        "profiles": {
+            "dev": {"databases": {"a": {"url": "mysql://u@dev/d"}}},
+            "file": {"databases": {"a": {"password": {"file": "p"}}}},
+        },
+    }
     dev = load_catalog(source, profile="dev", environment={}).databases["a"]
     assert (dev.url, dev.replicas, dev.password and dev.password.value) == ("mysql://u@dev/d", (), "P")
     file = load_catalog(source, profile="file", environment={}, directory=Path("/srv")).databases["a"]
-    assert (file.password and (file.password.kind, file.password.value)) == ("file", "/srv/p"), "references are not merged"
+    assert (file.password and (file.password.kind, file.password.value)) == ("file", "/srv/p"), (
+        "references are not merged"
+    )
     assert len(file.replicas) == 1
 
 
@@ -294,7 +312,9 @@ def test_environment_variables_lie_over_everything(home: Path) -> None:
 
 
 def test_a_name_with_two_underscores_is_found_by_its_whole() -> None:
-    catalog = load_catalog({"databases": {"my__db": {"url": "a.db"}}}, environment={"FEDQ__DATABASES__MY__DB__URL": "/b.db"})
+    catalog = load_catalog(
+        {"databases": {"my__db": {"url": "a.db"}}}, environment={"FEDQ__DATABASES__MY__DB__URL": "/b.db"}
+    )
     assert {name: database.url for name, database in catalog.databases.items()} == {"my__db": "sqlite:////b.db"}
 
 
@@ -308,7 +328,12 @@ def test_a_mistake_in_a_variable_names_the_variable(home: Path) -> None:
 
 
 def test_variables_in_texts_are_expanded() -> None:
-    source = {"databases": {"a": {"url": "mysql://${U}@${H}/d$${x}", "password": "${PW}"}, "b": {"url": "mysql://u:${PW}@h/d"}}}
+    source = {
+        "databases": {
+            "a": {"url": "mysql://${U}@${H}/d$${x}", "password": "${PW}"},
+            "b": {"url": "mysql://u:${PW}@h/d"},
+        }
+    }
     catalog = load_catalog(source, environment={"U": "me", "H": "db1"})
     assert catalog.databases["a"].url == "mysql://me@db1/d${x}"
     for name in ("a", "b"):  # read when connecting: neither set nor encoded now
@@ -327,10 +352,15 @@ def test_a_variable_with_a_whole_url_is_no_secret_in_the_file(tmp_path: Path) ->
 
 def test_databases_of_a_call_need_no_catalog(home: Path) -> None:
     catalog = load_catalog(
-        databases={"crm": "postgresql://app:pw@db1/crm", "lake": Path("data"), "shop": {"url": "shop.duckdb", "read_only": True},
-                   "old": Database("x", "generic", "oracle://h")},
-        environment={"FEDQ_CATALOG": "/nowhere", "FEDQ_PROFILE": "dev", "FEDQ__DATABASES__CRM__URL": "x.db"}, directory=home,
-    )  # fmt: skip
+        databases={
+            "crm": "postgresql://app:pw@db1/crm",
+            "lake": Path("data"),
+            "shop": {"url": "shop.duckdb", "read_only": True},
+            "old": Database("x", "generic", "oracle://h"),
+        },
+        environment={"FEDQ_CATALOG": "/nowhere", "FEDQ_PROFILE": "dev", "FEDQ__DATABASES__CRM__URL": "x.db"},
+        directory=home,
+    )
     assert {name: (database.kind, database.url) for name, database in catalog.databases.items()} == {
         "crm": ("postgres", "postgresql://app@db1/crm"),
         "lake": ("files", str(home / "data")),
@@ -354,7 +384,11 @@ def test_databases_of_a_call_win_over_the_file(home: Path) -> None:
 def test_bad_databases_of_a_call_are_catalog_errors() -> None:
     with pytest.raises(CatalogError) as caught:
         load_catalog(databases={"a": "postgresql://u:p@ss@h/d", "b": 3, "c.d": "x.db"}, environment={})
-    assert [problem.key for problem in caught.value.problems] == ["databases.a.url", "databases.b.url", 'databases."c.d"']
+    assert [problem.key for problem in caught.value.problems] == [
+        "databases.a.url",
+        "databases.b.url",
+        'databases."c.d"',
+    ]
     assert "ss" not in str(caught.value).replace("password", "").replace("passed", "")
 
 
@@ -392,8 +426,12 @@ def test_it_loads_the_standard_library_only_and_little_of_it() -> None:
         "print(*sorted(new & {'tomllib', 'difflib', 'subprocess', 'getpass', 'asyncio', 'json'}))"
     )
     root = Path(fedq.catalog.config.__file__).parents[2]
-    done = subprocess.run([sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(root)!r})\n{code}"],
-                          capture_output=True, text=True, check=True)  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(root)!r})\n{code}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.split() == []
 
 

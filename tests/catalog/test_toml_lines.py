@@ -113,7 +113,9 @@ def test_offsets_cut_out_the_values() -> None:
         assert tomllib.loads(f"v = {HARD[entry.value : entry.end]}")["v"] == value, path
 
 
-KEYS = st.one_of(st.sampled_from(["a", "b", "users", "auth_*", "x.y", "é", "", " ", 'q"q', "t\tt"]), st.text(max_size=4))
+KEYS = st.one_of(
+    st.sampled_from(["a", "b", "users", "auth_*", "x.y", "é", "", " ", 'q"q', "t\tt"]), st.text(max_size=4)
+)
 VALUES = st.recursive(
     st.one_of(st.booleans(), st.integers(-5, 5), st.text(max_size=6), st.just(1.5)),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(KEYS, inner, max_size=3)),

@@ -71,7 +71,9 @@ def test_kinds_and_urls(text: str, kind: str, url: str) -> None:
         ),
     ],
 )
-def test_every_secret_is_taken_out_and_can_be_put_back(text: str, url: str, password: str | None, secrets: dict[str, str]) -> None:
+def test_every_secret_is_taken_out_and_can_be_put_back(
+    text: str, url: str, password: str | None, secrets: dict[str, str]
+) -> None:
     address = parse_address(text, HERE)
     assert address.url == url
     assert address.password == (None if password is None else Secret(password))
@@ -102,7 +104,7 @@ CANARY = "CANARY"
 
 @given(st.text(alphabet="@:/?#%&=[]+ x", max_size=6), st.text(alphabet="@:/?#%&=[]+ x", max_size=6))
 def test_an_odd_password_is_read_right_or_refused_without_a_trace_of_it(before: str, after: str) -> None:
-    """Written unescaped: what is accepted is what SQLAlchemy would have read, or what stands between : and the last @."""
+    """Written unescaped: what is accepted is what stands between the : and the @."""
     odd = f"{before}{CANARY}{after}"
     try:
         address = parse_address(f"postgresql://app:{odd}@host/d", HERE)
