@@ -33,7 +33,6 @@ SETTINGS = {
     "TimeZone": "UTC",
     "default_null_order": "NULLS_LAST",
     "integer_division": "false",
-    "enable_progress_bar": "false",
     "errors_as_json": "true",
     "python_enable_replacements": "false",
 }
@@ -63,7 +62,7 @@ class Engine:
         if self._memory_limit:
             connection.execute(f"SET memory_limit = '{self._memory_limit}'")
         for name, value in SETTINGS.items():
-            connection.execute(f"SET {name} = '{value}'")
+            connection.execute(f"SET GLOBAL {name} = '{value}'")  # a plain SET would not reach the cursors
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return connection
