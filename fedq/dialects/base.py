@@ -75,8 +75,15 @@ class Dialect:
         """A text column so that the database orders and compares it by its UTF-8 bytes; None where it cannot."""
         return None
 
+    def same_text(self, sql: str, column: Column, literals: Sequence[str]) -> str | None:
+        """A text column whose own = is true for more than equal bytes equals one of the literals by its bytes; None where
+        that cannot be said.
+        """
+        return None
+
     def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
-        """`column LIKE pattern` with DuckDB's meaning (case-sensitive, no escape character), and whether it is exact.
+        """`column LIKE pattern` with DuckDB's meaning (case-sensitive, no escape character), and whether it is exact;
+        `pattern` is a literal already.
 
         False is a superset. None: it cannot be said.
         """
@@ -99,6 +106,8 @@ class Dialect:
     max_keys = 1_000
     #: whether sum() over integers and decimals neither overflows before DuckDB's nor rounds
     sums_exactly = False
+    #: whether ORDER BY looks at the whole of a text
+    orders_text = True
 
     def literal(self, value: Any, type_: Type | None = None) -> str:
         """A Python value as a literal of this dialect.

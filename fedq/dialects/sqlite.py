@@ -83,6 +83,10 @@ class SQLiteDialect(Dialect):
         """BINARY compares the bytes as they are stored, which are UTF-8 unless the database says UTF-16."""
         return None if column.collation == UTF16 else f"{sql} COLLATE BINARY"
 
+    def limit(self, rows: int | None, skipped: int) -> str:
+        """LIMIT and OFFSET; an OFFSET needs a LIMIT, and -1 is none."""
+        return super().limit(-1 if rows is None and skipped else rows, skipped)
+
     def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
         """A range of prefixes and `instr` for the literal pieces; exact for `p%`, `%p%` and without a wildcard."""
         text = pattern[1:-1].replace("''", "'")

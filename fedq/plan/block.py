@@ -280,6 +280,8 @@ class _Writer:
             if key not in written and (is_distinct or is_grouped):
                 raise NotPushed("an order by something that is not in the result")
             sql = key.sql if key.column is None else self._ordered(key.sql, key.column)
+            if key.column is not None and key.column.type.family == "text" and not self.dialect.orders_text:
+                raise NotPushed(f"an order of whole texts ({key.column.name})")
             if is_distinct and sql != key.sql:
                 raise NotPushed("an order of distinct text")
             parts.append(

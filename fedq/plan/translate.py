@@ -175,7 +175,8 @@ def compare(operator: str, sql: str, column: Column, literal: str, dialect: Dial
         case Comparison.EQUALITY if is_text and (ordered := dialect.by_bytes(sql, column)) is not None:
             return Offer(f"{ordered} {operator} {literal}", True, True, share)
         case Comparison.LOOSE if operator == "=":
-            return Offer(f"{sql} = {literal}", False, True, share)
+            exact = dialect.same_text(sql, column, [literal]) if is_text else None
+            return Offer(exact or f"{sql} = {literal}", exact is not None, True, share)
         case Comparison.LOOSE if is_text and (ordered := dialect.by_bytes(sql, column)) is not None:
             return Offer(f"{ordered} {operator} {literal}", True, True, share)
         case Comparison.LOOSE if not is_text and operator != "<>":
@@ -210,8 +211,11 @@ def _membership(node: exp.In, speaker: Speaker) -> Offer:
     if column.comparison is Comparison.UNLIKE:
         raise NotPushed(unlike(column, "IN"))
     literals = [speaker.literal(constant(item, speaker.params), column) for item in node.expressions]
-    is_exact = column.comparison in (Comparison.SAME, Comparison.EQUALITY)
-    return Offer(f"{sql} IN ({', '.join(literals)})", is_exact, True, min(1.0, 0.02 * len(literals)))
+    share = min(1.0, 0.02 * len(literals))
+    if column.comparison in (Comparison.SAME, Comparison.EQUALITY):
+        return Offer(f"{sql} IN ({', '.join(literals)})", True, True, share)
+    exact = speaker.dialect.same_text(sql, column, literals) if column.type.family == "text" else None
+    return Offer(exact or f"{sql} IN ({', '.join(literals)})", exact is not None, True, share)
 
 
 def _null_test(node: exp.Is, speaker: Speaker) -> Offer:

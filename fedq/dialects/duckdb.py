@@ -1,0 +1,79 @@
+"""What DuckDB can say: everything that the local engine can, for it is the same engine."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+import uuid
+from decimal import Decimal
+from typing import Any
+
+from fedq.catalog.schema import Column
+from fedq.dialects.base import Dialect, Unsayable
+from fedq.types import Type
+
+#: digits of DuckDB's widest decimal; a longer literal would be a DOUBLE
+_MAX_DIGITS = 38
+
+
+class DuckDBDialect(Dialect):
+    """DuckDB files, files that DuckDB reads, and DataFrames."""
+
+    name = "duckdb"
+    max_keys = 10_000
+
+    def text(self, value: str) -> str:
+        """A text value; a NUL character, which the parser stops at, is said by its code."""
+        if "\0" not in value:
+            return super().text(value)
+        return "(" + " || chr(0) || ".join(super(DuckDBDialect, self).text(part) for part in value.split("\0")) + ")"
+
+    def blob(self, value: bytes) -> str:
+        """A binary value: DuckDB's X'…' would be text."""
+        return f"from_hex('{value.hex()}')"
+
+    def date(self, value: dt.date) -> str:
+        """A date, with four digits of the year."""
+        return f"DATE '{value.isoformat()}'"
+
+    def timestamptz(self, value: dt.datetime) -> str:
+        """An instant, in UTC."""
+        return f"TIMESTAMPTZ '{value.astimezone(dt.UTC).replace(tzinfo=None).isoformat(sep=' ')}+00'"
+
+    def double(self, value: float) -> str:
+        """A double, by its shortest text; also NaN and the infinities."""
+        if math.isnan(value):
+            return "CAST('nan' AS DOUBLE)"
+        if math.isinf(value):
+            return f"CAST('{'-' if value < 0 else ''}inf' AS DOUBLE)"
+        said = f"{value!r}" if "e" in repr(value) else f"{value!r}e0"
+        return f"({said})" if said.startswith("-") else said
+
+    def literal(self, value: Any, type_: Type | None = None) -> str:
+        """A Python value as a literal.
+
+        >>> DUCKDB.literal(-1.5), DUCKDB.literal(b"a"), DUCKDB.literal(dt.time(12, 30))
+        ('(-1.5e0)', "from_hex('61')", "TIME '12:30:00'")
+
+        Raises: Unsayable, also for numbers of more digits than DuckDB's decimals have.
+        """
+        if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
+            digits = [character for character in f"{Decimal(value):f}" if character.isdigit()]
+            if Decimal(value).is_finite() and len(digits) > _MAX_DIGITS:
+                raise Unsayable(f"a number of more than {_MAX_DIGITS} digits")
+        if isinstance(value, dt.time) and value.tzinfo is None:
+            return f"TIME '{value.isoformat()}'"
+        if isinstance(value, uuid.UUID):
+            return f"UUID '{value}'"
+        return super().literal(value, type_)
+
+    def by_bytes(self, sql: str, column: Column) -> str | None:
+        """Text under the collation that compares bytes, whatever the column declares."""
+        return f'{sql} COLLATE "binary"'
+
+    def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
+        """LIKE as it is."""
+        return f'{sql} COLLATE "binary" LIKE {pattern}' if column.collation else f"{sql} LIKE {pattern}", True
+
+
+DUCKDB = DuckDBDialect()
