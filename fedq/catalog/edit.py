@@ -62,6 +62,8 @@ def assigned(text: str, table: str, database: str, *, file: FilePath, profile: s
     own = (*root, "profiles", profile, "tables") if profile else None
     if own is not None and _spelled(_at(data, own), table) is not None:
         tables = own
+    if not isinstance(_at(data, tables), dict):
+        raise _failed(file, "it must be a table", key=tables, hint="`fedq check` says what else is wrong.")
     spelled = _spelled(_at(data, tables), table)
     if spelled is None:
         path: Path = (*tables, table)
