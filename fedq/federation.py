@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from fedq.bind.bound import BoundQuery, bind
 from fedq.bind.resolve import FRAMES, Placing
+from fedq.bind.scope import ORIGIN, Occurrence
 from fedq.catalog.config import load_catalog
 from fedq.catalog.model import Catalog, Database
 from fedq.catalog.suggest import nearest
@@ -25,9 +26,9 @@ from fedq.catalog.units import seconds, size
 from fedq.errors import CatalogError, ColumnNotFound, FedqError, ParameterError, ShadowedNameWarning
 from fedq.events import Listener, ignore
 from fedq.fetch.open import QueryLookup, Sources
-from fedq.join.duckdb import Bench, Engine
+from fedq.join.duckdb import Bench, Engine, Shell
 from fedq.plan.advise import check_policy, cross_database_warning
-from fedq.plan.build import build, native_plan
+from fedq.plan.build import build, local_collation, native_plan
 from fedq.plan.nodes import Plan
 from fedq.result import Result
 from fedq.run.pulls import Limits, Run
@@ -280,24 +281,24 @@ class Federation:
 
 def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
     """DuckDB's own binder over empty tables: types of the result, and every error of meaning before any pull."""
-    for occurrence in query.occurrences:
-        columns = [
-            (column.name, column.type, "NOCASE" if column.collation == "nocase" else None)
-            for column in occurrence.columns
-        ]
-        bench.create(occurrence.id, [*columns, *([("_database", VARCHAR, None)] if occurrence.has_origin else [])])
     if not query.is_describable:
         return []
     try:
-        return bench.describe(query.local, query.params)
-    except ColumnNotFound as error:
-        # the empty tables hold only the columns that the query names, so the nearest name is looked for here
-        names = [column.name for occurrence in query.occurrences for column in occurrence.table.columns]
-        near = nearest(str(error.facts["column"]), names)
-        error.hint = f"Did you mean {near!r}?" if near else error.hint
-        raise _in_the_users_text(error, query.text, query.place, len("DESCRIBE ")) from error.__cause__
+        return bench.describe(query.local, query.params, tuple(_shell(occurrence) for occurrence in query.occurrences))
     except FedqError as error:
+        if isinstance(error, ColumnNotFound):
+            # the empty tables hold only the columns that the query names, so the nearest name is looked for here
+            names = [column.name for occurrence in query.occurrences for column in occurrence.table.columns]
+            near = nearest(str(error.facts["column"]), names)
+            error.hint = f"Did you mean {near!r}?" if near else error.hint
         raise _in_the_users_text(error, query.text, query.place, len("DESCRIBE ")) from error.__cause__
+
+
+def _shell(occurrence: Occurrence) -> Shell:
+    """The empty table that stands for an occurrence until its rows are there."""
+    columns = [(column.name, column.type, local_collation(column)) for column in occurrence.columns]
+    origin: list[tuple[str, Type, str | None]] = [(ORIGIN, VARCHAR, None)] if occurrence.has_origin else []
+    return occurrence.id, (*columns, *origin)
 
 
 def _in_the_users_text(error: FedqError, text: str, place: Callable[[int], tuple[int, int]], offset: int) -> FedqError:

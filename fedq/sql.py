@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -62,8 +63,10 @@ def tokenize(text: str) -> list[Token]:
         ) from error
 
 
-def parse(text: str) -> list[exp.Expr]:
-    """The statements of a text, as trees in DuckDB's dialect. Raises: SQLSyntaxError."""
+@lru_cache(maxsize=256)
+def parse(text: str) -> tuple[exp.Expr, ...]:
+    """The statements of a text, as trees in DuckDB's dialect, which nobody may change: a text asked again gets the same
+    trees. Raises: SQLSyntaxError."""
     try:
         trees = sqlglot.parse(text, read="duckdb")
     except TokenError:
@@ -73,7 +76,7 @@ def parse(text: str) -> list[exp.Expr]:
         raise _syntax_error(text, error) from error
     except RecursionError as error:
         raise SQLSyntaxError("the query is nested too deeply to be read", hint="Use WITH to name its parts.") from error
-    return [tree for tree in trees if isinstance(tree, exp.Expr)]
+    return tuple(tree for tree in trees if isinstance(tree, exp.Expr))
 
 
 def _syntax_error(text: str, error: ParseError) -> SQLSyntaxError:

@@ -75,6 +75,8 @@ def bind(sql: str, params: Any, catalog: Catalog, lookup: Lookup, placing: Placi
 
 def _without_frame_marks(sql: str) -> str:
     """`from @df` insists on the DataFrame: its mark becomes a qualifier, `from dataframes.df`."""
+    if "@" not in sql:
+        return sql
     tokens = tokenize(sql)
     edits = [
         Edit(mark.start, mark.end + 1, "dataframes.")

@@ -15,7 +15,7 @@ import datetime as dt
 import difflib
 import enum
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -46,6 +46,8 @@ def slots(sql: str) -> list[Slot]:
     >>> [slot.name for slot in slots("select l[1:n], ':no' from t where a = :a and b::int = $b")]
     ['a', 'b']
     """
+    if not any(mark in sql for mark in ":$?"):
+        return []
     return list(_find(tokenize(sql)))
 
 
@@ -223,5 +225,6 @@ def _upcast(value: Any) -> Any:
     """An instance of a subclass (a str that is an identifier type, an IntEnum's int) as the plain type itself."""
     for kind in (int, float, Decimal, str, bytes):
         if isinstance(value, kind):
-            return kind(value)
+            make: Callable[[Any], Any] = kind
+            return make(value)
     return value

@@ -17,6 +17,7 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -38,6 +39,11 @@ SETTINGS = {
 }
 
 
+#: an empty table: its name, and (column, type, collation) of each column
+Shell = tuple[str, tuple[tuple[str, Type, str | None], ...]]
+_MOST_DESCRIBED = 512
+
+
 class Engine:
     """The DuckDB that joins. Thread-safe; opened when the first query needs it."""
 
@@ -47,13 +53,19 @@ class Engine:
         self._spill: weakref.finalize[..., Engine] | None = None
         self._lock = threading.Lock()
         self._process = os.getpid()
+        self.described: dict[object, list[tuple[str, Type]]] = {}
+        """What DuckDB's binder said of a text over given tables: the same text asked again is not bound again."""
 
     def bench(self) -> Bench:
-        """A bench for one query."""
+        """A bench for one query; it takes its connection when it first needs one."""
+        return Bench(self)
+
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """A connection of its own to the one engine."""
         with self._lock:
             if self._root is None or self._process != os.getpid():  # a DuckDB does not survive a fork
                 self._root, self._process = self._open(), os.getpid()
-            return Bench(self._root.cursor())
+            return self._root.cursor()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         spill = tempfile.mkdtemp(prefix="fedq-")  # private to this user, removed with the engine or at exit
@@ -80,10 +92,17 @@ class Engine:
 class Bench:
     """The tables and the answer of one query. Used by one thread; `interrupt` may come from any."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
-        self._cursor = cursor
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: duckdb.DuckDBPyConnection | None = None
         self._tables: list[str] = []
         self._is_interrupted = False
+
+    @property
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            self._connection = self._engine.connection()
+        return self._connection
 
     def create(self, name: str, columns: Sequence[tuple[str, Type, str | None]]) -> None:
         """An empty table; each column is (name, type, collation)."""
@@ -96,11 +115,24 @@ class Bench:
         self._execute(f"CREATE TEMP TABLE {quote(name)} ({', '.join(parts) or '_nothing BOOLEAN'})")
         self._tables.append(name)
 
-    def describe(self, text: str, params: Mapping[str, Any]) -> list[tuple[str, Type]]:
-        """Names and types of the result's columns, by DuckDB's binder. Raises what `named_error` makes of its
-        refusals."""
+    def describe(self, text: str, params: Mapping[str, Any], tables: tuple[Shell, ...]) -> list[tuple[str, Type]]:
+        """Names and types of the result's columns over these tables, by DuckDB's binder.
+
+        Raises what `named_error` makes of its refusals.
+        """
+        # the type of a bound number depends on its size
+        sizes = [str(value) if isinstance(value, (int, Decimal)) else "" for value in params.values()]
+        key = (text, tuple(params), tuple(map(type, params.values())), tuple(sizes), tables)
+        if (known := self._engine.described.get(key)) is not None:
+            return known
+        for name, columns in tables:
+            self.create(name, columns)
         rows = self._execute(f"DESCRIBE {text}", params).fetchall()
-        return [(row[0], parse_type(row[1])) for row in rows]
+        found = [(row[0], parse_type(row[1])) for row in rows]
+        if len(self._engine.described) >= _MOST_DESCRIBED:
+            self._engine.described.clear()
+        self._engine.described[key] = found
+        return found
 
     def load(self, name: str, batches: Sequence[pa.RecordBatch]) -> None:
         """Append record batches to a table."""
@@ -160,14 +192,17 @@ class Bench:
     def interrupt(self) -> None:
         """Stop what runs; from any thread."""
         self._is_interrupted = True
-        self._cursor.interrupt()
+        if self._connection is not None:
+            self._connection.interrupt()
 
     def close(self) -> None:
         """Drop the tables."""
+        if self._connection is None:
+            return
         with suppress(duckdb.Error, RuntimeError):
             for name in self._tables:
-                self._cursor.execute(f"DROP TABLE IF EXISTS {quote(name)}")
-        self._cursor.close()
+                self._connection.execute(f"DROP TABLE IF EXISTS {quote(name)}")
+        self._connection.close()
 
 
 def quote(identifier: str) -> str:

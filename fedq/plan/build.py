@@ -227,12 +227,13 @@ def _fetch(pull: _Pull) -> Fetch:
         where=tuple(dict.fromkeys(pull.where)),
         keys=tuple(pull.keys),
         suffix=pull.suffix,
-        collations=tuple(_collation(output.column) for output in outputs),
+        collations=tuple(local_collation(output.column) for output in outputs),
         rows=pull.rows if table.schema.rows is not None else None,
         pushed=tuple(dict.fromkeys(pull.pushed)),
         kept=tuple(dict.fromkeys(pull.kept)),
     )
 
 
-def _collation(column: Column | None) -> str | None:
+def local_collation(column: Column | None) -> str | None:
+    """The collation that the local engine gives a column, where the catalog declares one."""
     return "NOCASE" if column is not None and column.collation == "nocase" else None

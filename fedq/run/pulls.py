@@ -100,6 +100,9 @@ class Run:
         """The rows of the answer, and its columns' types."""
         if plan.local is None:
             return self._whole(plan)
+        for fetch in plan.fetches:
+            columns = zip(fetch.outputs, fetch.collations, strict=True)
+            self._bench.create(fetch.id, [(output.name, output.type, collation) for output, collation in columns])
         if len(plan.fetches) == 1:
             self._pull_alone(plan.fetches[0])
         elif plan.fetches:
