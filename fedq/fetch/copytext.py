@@ -34,6 +34,7 @@ _PARSE = csv.ParseOptions(
 _ESCAPES = (("\\n", "\n"), ("\\t", "\t"), ("\\r", "\r"), ("\\b", "\b"), ("\\f", "\f"), ("\\v", "\v"))
 _DIRECT = ("integer", "decimal", "boolean", "date", "time", "timestamp", "timestamptz")
 _EXACT_FLOATS = {"FLOAT": "real", "DOUBLE": "double precision"}
+_REFUSED = (pa.ArrowInvalid, pa.ArrowNotImplementedError)  # the latter: Arrow has no cast from text to a time of day
 #: texts so short that a double holds all their digits
 _SAFE_LENGTH = 15
 
@@ -120,7 +121,7 @@ class CopyReader:
                 try:
                     arrays.append(_cast(array, self._columns[index].type))
                     continue
-                except pa.ArrowInvalid:
+                except _REFUSED:
                     self._is_direct[index] = False
             arrays.append(self._convert(index, array))
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
@@ -147,7 +148,7 @@ class CopyReader:
         array = unescape(array)
         try:
             return _convert_all(array, column.type)
-        except (pa.ArrowInvalid, Unreadable, binascii.Error):
+        except (*_REFUSED, Unreadable, binascii.Error):
             return self._one_by_one(index, array)
 
     def _one_by_one(self, index: int, array: pa.Array) -> pa.Array:

@@ -127,17 +127,14 @@ class PostgresConnection:
         self.driver = driver
         self.pid = os.getpid()
         self.used_at = time.monotonic()
+        #: in which encoding to ask for text: a database in SQL_ASCII has none and refuses to say its bytes in UTF-8
+        self.encoding = "SQL_ASCII" if driver.get_settings().server_encoding == "SQL_ASCII" else "UTF8"
         self._rollback: asyncio.Task[None] | None = None
 
     @property
     def is_closed(self) -> bool:
         """Whether the connection is known to be gone; the loop notices within milliseconds when the server ends it."""
         return bool(self.driver.is_closed())
-
-    @property
-    def is_in_transaction(self) -> bool:
-        """Whether a transaction is open, healthy or failed."""
-        return not self.is_closed and bool(self.driver.is_in_transaction())
 
     async def ready(self) -> asyncpg.Connection:
         """The driver, when what was sent before is done."""

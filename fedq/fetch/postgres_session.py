@@ -54,7 +54,7 @@ class PostgresSession:
     def read(self, select: Select) -> Iterator[pa.RecordBatch]:
         """Yield the rows; at least one batch."""
         try:
-            yield from self._batches(statements.copy_select(select), select.outputs)
+            yield from self._batches(select.sql, select.outputs)
         except BadValue as bad:
             raise self._not_representable(select, bad) from None
 
@@ -66,7 +66,7 @@ class PostgresSession:
             yield self._fetched(text, outputs)
             return
         try:
-            yield from self._batches(statements.copy(outputs, text), outputs)
+            yield from self._batches(text, outputs)
         except BadValue as bad:
             output = outputs[bad.index]
             raise offenders.not_representable(self._source.name, output, (bad.text, bad.reason), None) from None
@@ -100,7 +100,8 @@ class PostgresSession:
         is_usable = await self._connection.settle(task)
         self._source.give(self._connection, is_usable=is_usable)
 
-    def _batches(self, copy: str, outputs: Sequence[Output]) -> Iterator[pa.RecordBatch]:
+    def _batches(self, sql: str, outputs: Sequence[Output]) -> Iterator[pa.RecordBatch]:
+        copy = statements.copy(outputs, sql, self._connection.encoding)
         schema = schema_of(outputs)
         reader, is_empty = CopyReader([_wire_column(output) for output in outputs], schema), True
         with closing(self._blocks(copy)) as blocks:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from fedq.catalog.schema import Column
 from fedq.dialects.postgres import POSTGRES, Collation, NativeType, column_type
 from fedq.errors import NotAllowed
-from fedq.fetch.source import Output, Select
+from fedq.fetch.source import Output
 from fedq.types import VARCHAR
 
 _IDLE_SECONDS = 600
@@ -44,19 +44,14 @@ def begin(timeout: float | None, schemas: Sequence[str]) -> str:
     return _BEGIN + path + limit + SAVEPOINT
 
 
-def copy(outputs: Sequence[Output], inner: str) -> str:
+def copy(outputs: Sequence[Output], inner: str, encoding: str = "UTF8") -> str:
     """A query of these outputs as the COPY that sends them."""
     casts = [_cast(output) for output in outputs]
     if any(casts):
         names = [f"c{index}" for index in range(len(casts))]
         chosen = ", ".join(name + cast for name, cast in zip(names, casts, strict=True))
         inner = f"SELECT {chosen} FROM ({inner}\n) AS q({', '.join(names)})"
-    return f"COPY ({inner}\n) TO STDOUT (ENCODING 'UTF8')"
-
-
-def copy_select(select: Select) -> str:
-    """A planned statement as the COPY that sends it."""
-    return copy(select.outputs, select.sql)
+    return f"COPY ({inner}\n) TO STDOUT (ENCODING '{encoding}')"
 
 
 def _cast(output: Output) -> str:
