@@ -21,8 +21,9 @@ def refused(
     table: str | None = None,
     key: Mapping[str, Any] | None = None,
     is_native: bool = False,
+    is_shown: bool = False,
 ) -> ValueNotRepresentable:
-    """The error for one value.
+    """The error for one value; `is_shown` says that `value` is its text, as the database shows it.
 
     >>> from fedq.types import BIGINT
     >>> error = refused("shop", Output("n", "n", BIGINT), "abc", "TEXT is no BIGINT", table="t", key={"rowid": 3})
@@ -35,7 +36,8 @@ def refused(
     where = f"database {database!r}" + (f", table {table!r}" if table else "") + f", column {column!r}"
     if key:
         where += ", row " + ", ".join(f"{name} = {part!r}" for name, part in key.items())
-    message = f"{where}: the {storage_class(value)} {shown} cannot be read as {output.type}: {reason}"
+    kind = "value" if is_shown else storage_class(value)
+    message = f"{where}: the {kind} {shown} cannot be read as {output.type}: {reason}"
     name = output.column.name if output.column else output.name
     hint = (
         f'Mend the value, or set on_unrepresentable = "null" or "text" in the catalog: '
@@ -45,5 +47,5 @@ def refused(
         message,
         hint="CAST the column in the statement." if is_native else hint,
         database=database, table=table, column=column, key=dict(key) if key else None, value=value,
-        storage_class=storage_class(value), setting="on_unrepresentable",
+        setting="on_unrepresentable",
     )  # fmt: skip
