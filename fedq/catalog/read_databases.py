@@ -27,7 +27,6 @@ _HINTS = {
     "host": "The host is a part of the url.",
     "user": "The user is a part of the url.",
     "database": "The database's name is a part of the url.",
-    "readonly": "Write read_only = true.",
     "shards": "A table is sharded under [tables], not a database.",
     **{option: f"Write options = {{ {option} = … }}." for known in OPTIONS.values() for option in known},
 }
