@@ -3,8 +3,9 @@
     s = 'x'                  (s latin1, compared without case)
     s = CONVERT('x' USING latin1) COLLATE latin1_swedish_ci AND CAST(CONVERT(s USING utf8mb4) AS BINARY) = 'x'
 
-The first half finds the rows by the column's index, the second keeps those whose UTF-8 bytes are the same. A plain `s = 'é'` will not
-do: it is a superset only, and an error (1267) where the column's character set lacks a character of the literal.
+The first half finds the rows by the column's index, the second keeps those whose UTF-8 bytes are the same. A plain `s
+= 'é'` will not do: it is a superset only, and an error (1267) where the column's character set lacks a character of
+the literal.
 
 Everything here holds in a session with `SQL_MODE`, `SET NAMES utf8mb4` and time zone UTC.
 """
@@ -21,7 +22,7 @@ from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
 from fedq.types import Comparison, Type
 
-#: without backslash escapes a text literal is its characters; without ANSI_QUOTES " is no identifier; strict: nothing is cut silently
+#: a text literal is its characters (no backslash escapes), " is no identifier (no ANSI_QUOTES), nothing is cut silently
 SQL_MODE = "NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 
 #: sorting looks at this many bytes of a value only (max_sort_length), and GROUP BY may sort
@@ -33,16 +34,23 @@ _BINARY_COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
 #: every value of these character sets has a Unicode form of its own; of the others some bytes are read as "?"
 _UNICODE_SETS = ("utf8mb4", "utf8mb3", "utf8", "latin1", "ucs2", "utf16", "utf16le", "utf32")
 
-_INTEGERS = {"tinyint": "TINYINT", "smallint": "SMALLINT", "mediumint": "INTEGER", "int": "INTEGER", "integer": "INTEGER",
-             "bigint": "BIGINT"}  # fmt: skip
+_INTEGERS = {
+    "tinyint": "TINYINT", "smallint": "SMALLINT", "mediumint": "INTEGER", "int": "INTEGER", "integer": "INTEGER",
+    "bigint": "BIGINT",
+}  # fmt: skip
 _TEXTS = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set")
 _BLOBS = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
 _MOMENTS = {"date": "DATE", "datetime": "TIMESTAMP", "timestamp": "TIMESTAMPTZ"}
-_OTHERS = {"time": ("INTERVAL", Comparison.UNLIKE), "year": ("INTEGER", Comparison.UNLIKE), "bit": ("UBIGINT", Comparison.UNLIKE),
-           "json": ("JSON", Comparison.UNLIKE), "uuid": ("UUID", Comparison.EQUALITY), "inet4": ("VARCHAR", Comparison.LOOSE),
-           "inet6": ("VARCHAR", Comparison.LOOSE), "vector": ("BLOB", Comparison.UNLIKE)}  # fmt: skip
-GEOMETRIES = ("geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection",
-              "geomcollection")  # fmt: skip
+_OTHERS = {
+    "time": ("INTERVAL", Comparison.UNLIKE), "bit": ("UBIGINT", Comparison.UNLIKE), "json": ("JSON", Comparison.UNLIKE),
+    "year": ("INTEGER", Comparison.UNLIKE),  # compared with a number below 100 it is taken for one of this century
+    "uuid": ("UUID", Comparison.EQUALITY), "inet4": ("VARCHAR", Comparison.LOOSE), "inet6": ("VARCHAR", Comparison.LOOSE),
+    "vector": ("BLOB", Comparison.UNLIKE),
+}  # fmt: skip
+GEOMETRIES = (
+    "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection",
+    "geomcollection",
+)  # fmt: skip
 
 
 class MySQLDialect(Dialect):
@@ -119,12 +127,13 @@ class MySQLDialect(Dialect):
         """LIKE by code points, with no escape character. Exact."""
         if not has_own_rule(column):
             return None
-        return f"CONVERT({sql} USING utf8mb4) COLLATE utf8mb4_bin LIKE {pattern} ESCAPE ''", True
+        return f"CONVERT({sql} USING utf8mb4) COLLATE utf8mb4_bin LIKE {pattern}", True
 
     def same_text(self, sql: str, column: Column, literals: Sequence[str]) -> str | None:
         """A text column equals one of the literals, byte for byte, found by the column's index. Exact.
 
-        >>> column = Column("s", Type("VARCHAR"), "s", "text", comparison=Comparison.LOOSE, collation="utf8mb4_general_ci")
+        >>> ci = "utf8mb4_general_ci"
+        >>> column = Column("s", Type("VARCHAR"), "s", "text", comparison=Comparison.LOOSE, collation=ci)
         >>> MYSQL.same_text("`s`", column, ["'x'"])
         "(`s` = 'x' AND CAST(CONVERT(`s` USING utf8mb4) AS BINARY) = 'x')"
         """
@@ -228,7 +237,7 @@ def _text_comparison(base: str, collation: str | None, octets: int | None) -> Co
 
 
 def may_be_unrepresentable(native: str) -> bool:
-    """Whether a column declared `native` can hold values its type in fedq cannot: zero and partial dates, wide decimals.
+    """Whether a column declared `native` can hold what its type in fedq cannot: zero and partial dates, wide decimals.
 
     >>> may_be_unrepresentable("date"), may_be_unrepresentable("decimal(65,2)"), may_be_unrepresentable("varchar(9)")
     (True, True, False)
