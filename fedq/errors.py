@@ -32,7 +32,7 @@
     ├── CollationWarning      FQ231   a text column compares differently in its own database
     └── CatalogWarning        FQ110   the catalog works, but something in it is risky
 
-An error is built from facts (`table=…`, `database=…`), which stay on it as attributes; its text is made once, from them.
+An error is built from facts (`table=…`, `database=…`), which stay on it as attributes; its text is made from them.
 Every error carries what is needed to act: the message says what and where, the hint says what to do.
 """
 

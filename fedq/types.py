@@ -37,8 +37,8 @@ _RANGES = {
 }  # fmt: skip
 
 #: bytes a value takes on its way, for estimates only
-_WIDTHS = {"BOOLEAN": 1, "TINYINT": 1, "SMALLINT": 2, "INTEGER": 4, "DATE": 4, "FLOAT": 4, "VARCHAR": 24, "BLOB": 64, "JSON": 96,
-           "UUID": 16, "DECIMAL": 12, "HUGEINT": 16}  # fmt: skip
+_WIDTHS = {"BOOLEAN": 1, "TINYINT": 1, "SMALLINT": 2, "INTEGER": 4, "DATE": 4, "FLOAT": 4, "VARCHAR": 24,
+           "BLOB": 64, "JSON": 96, "UUID": 16, "DECIMAL": 12, "HUGEINT": 16}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,37 +20,12 @@ TABLE_FUNCTIONS = frozenset(
     {"range", "generate_series", "unnest", "repeat", "repeat_row", "json_each", "json_tree", "summary"}
 )
 #: scalar functions that show the machine or the session, or change something
-SCALAR_FUNCTIONS = frozenset(
-    [
-        "getenv",
-        "current_setting",
-        "set_config",
-        "getvariable",
-        "query",
-        "query_table",
-        "nextval",
-        "currval",
-        "write_log",
-        "parse_duckdb_log_message",
-        "glob",
-        "sniff_csv",
-        "parquet_scan",
-        "load_file",
-        "txid_current",
-        "current_connection_id",
-        "current_query",
-        "current_query_id",
-        "in_search_path",
-        "which_secret",
-        "file_exists",
-        "enable_logging",
-        "shell",
-        "icu_load_key",
-        "sleep",
-        "sleep_ms",
-        "add_parquet_key",
-    ]
-)
+SCALAR_FUNCTIONS = frozenset({
+    "getenv", "current_setting", "set_config", "getvariable", "query", "query_table", "nextval", "currval",
+    "write_log", "parse_duckdb_log_message", "glob", "sniff_csv", "parquet_scan", "load_file", "txid_current",
+    "current_connection_id", "current_query", "current_query_id", "in_search_path", "which_secret",
+    "file_exists", "enable_logging", "shell", "icu_load_key", "sleep", "sleep_ms", "add_parquet_key",
+})  # fmt: skip
 #: families of functions of which only the named ones are harmless
 PREFIXES = ("pg_", "duckdb_", "read_", "sqlite_", "mysql_", "postgres_", "test_", "force_")
 HARMLESS = frozenset({"pg_typeof"})

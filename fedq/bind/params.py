@@ -4,9 +4,9 @@ the text.
     where id = :id and tag in :tags          {"id": 3, "tags": ["a", "b"]}
     where id = $id and tag in ($tags_1, $tags_2)   {"id": 3, "tags_1": "a", "tags_2": "b"}
 
-Tokens and not the syntax tree, because a tree takes `list[:n]`, a DuckDB slice by column n, for a parameter. A colon right after a
-bracket, a word, a number or a string is never a parameter, which leaves `::`, slices, JSON paths and struct literals
-alone.
+Tokens and not the syntax tree, because a tree takes `list[:n]`, a DuckDB slice by column n, for a parameter. A colon
+right after a bracket, a word, a number or a string is never a parameter, which leaves `::`, slices, JSON paths and
+struct literals alone.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _values(sql: str, found: Sequence[Slot], params: Mapping[str, Any] | Sequenc
 
 def _count(sql: str, wanted: int, params: Sequence[Any]) -> None:
     if wanted != len(params):
-        message = f"the query has {wanted} parameter{'s' * (wanted != 1)}, params has {len(params)} value{'s' * (len(params) != 1)}"
+        message = f"the query's parameters are {wanted}, the values in params are {len(params)}"
         raise ParameterError(message, hint="Give one value for every ? of the query, in order.")
 
 

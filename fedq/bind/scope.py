@@ -73,13 +73,14 @@ def cte_of(node: exp.Table) -> exp.CTE | None:
     while parent is not None:
         clause = parent if isinstance(parent, exp.With) else None
         if clause is None and (with_ := parent.args.get("with_")) is not None and with_ is not child:
-            if (found := _named(with_.expressions, wanted)) is not None:
-                return found
-        if clause is not None:  # inside a CTE: those before it, and itself when recursive
+            visible = with_.expressions
+        elif clause is not None:  # inside a CTE: those before it, and itself when recursive
             end = next(index for index, cte in enumerate(clause.expressions) if cte is child)
             visible = clause.expressions[: end + 1 if clause.args.get("recursive") else end]
-            if (found := _named(visible, wanted)) is not None:
-                return found
+        else:
+            visible = []
+        if (found := _named(visible, wanted)) is not None:
+            return found
         child, parent = parent, parent.parent
     return None
 

@@ -71,13 +71,25 @@ class Dialect:
         """TRUE or FALSE."""
         return "TRUE" if value else "FALSE"
 
+    def number(self, value: bool | int | float | Decimal) -> str:  # noqa: FBT001  a value, not a switch
+        """A number or a boolean."""
+        if isinstance(value, bool):
+            return self.boolean(value=value)
+        if isinstance(value, float):
+            return self.double(value)
+        if isinstance(value, Decimal) and not value.is_finite():
+            raise Unsayable("a decimal that is not finite")
+        text = f"{value:f}" if isinstance(value, Decimal) else str(value)
+        return f"({text})" if value < 0 else text
+
     def by_bytes(self, sql: str, column: Column) -> str | None:
         """A text column so that the database orders and compares it by its UTF-8 bytes; None where it cannot."""
         return None
 
     def same_text(self, sql: str, column: Column, literals: Sequence[str]) -> str | None:
-        """A text column whose own = is true for more than equal bytes equals one of the literals by its bytes; None where
-        that cannot be said.
+        """A text column, whose own = is true for more than equal bytes, equals one of the literals byte for byte.
+
+        None: it cannot be said.
         """
         return None
 
@@ -119,16 +131,8 @@ class Dialect:
         """
         if value is None:
             return "NULL"
-        if isinstance(value, bool):
-            return self.boolean(value=value)
-        if isinstance(value, int):
-            return f"({value})" if value < 0 else str(value)
-        if isinstance(value, float):
-            return self.double(value)
-        if isinstance(value, Decimal):
-            if not value.is_finite():
-                raise Unsayable("a decimal that is not finite")
-            return f"({value:f})" if value < 0 else f"{value:f}"
+        if isinstance(value, (int, float, Decimal)):
+            return self.number(value)
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, (bytes, bytearray, memoryview)):

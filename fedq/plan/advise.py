@@ -8,7 +8,7 @@ from itertools import combinations
 from fedq.bind.resolve import FRAMES
 from fedq.catalog.model import Catalog
 from fedq.errors import CrossDatabaseError, CrossDatabaseWarning
-from fedq.plan.nodes import Actual, Plan
+from fedq.plan.nodes import Actual, Fetch, Plan
 
 
 def spanned(plan: Plan) -> tuple[str, ...]:
@@ -40,31 +40,33 @@ def cross_database_warning(
     plan: Plan, actuals: Sequence[Actual], catalog: Catalog, on_cross_db: str | None
 ) -> list[CrossDatabaseWarning]:
     """The one warning of a query that combined databases, with what it cost."""
-    if len(spanned(plan)) < 2 or policy_of(plan, catalog, on_cross_db) != "warn":
+    databases = spanned(plan)
+    if len(databases) < 2 or policy_of(plan, catalog, on_cross_db) != "warn":
         return []
-    lines = [f"this query combines {len(spanned(plan))} databases; what was pulled met in the local engine."]
     by_id = {actual.fetch: actual for actual in actuals}
+    lines = [f"this query combines {len(databases)} databases; what was pulled met in the local engine."]
     for fetch in plan.fetches:
-        actual = by_id.get(fetch.id)
-        amount = f"{actual.rows:,} rows ({readable(actual.bytes)})" if actual else "nothing"
-        told = [
-            *fetch.pushed,
-            *(f"{key.column.name} among the keys of {key.from_fetch.rpartition('@')[0]}" for key in fetch.keys),
-        ]
-        lines.append(
-            f"  {fetch.database}: {', '.join(fetch.tables)}, {amount}; {'pushed: ' + ', '.join(told) if told else 'no condition pushed'}"
-        )
-        lines += [f"    not pushed: {kept.what} ({kept.reason})" for kept in fetch.kept]
+        lines += _told(fetch, by_id.get(fetch.id))
     lines.append("  The reads are not one transaction: each database was read at a moment of its own.")
-    lines.append(
-        '  Silence: on_cross_db = "allow" in [policy] of the catalog, or for this call (%%fedq --on-cross-db allow).'
-    )
-    rows = sum(actual.rows for actual in actuals)
-    size = sum(actual.bytes for actual in actuals)
-    tables = {database: _tables(plan, database) for database in spanned(plan)}
-    return [
-        CrossDatabaseWarning("\n".join(lines), databases=spanned(plan), tables=tables, rows=rows, bytes=size, plan=plan)
-    ]
+    lines.append('  Silence: on_cross_db = "allow" for this call or in [policy] (%%fedq --on-cross-db allow).')
+    facts = {
+        "databases": databases,
+        "tables": {database: _tables(plan, database) for database in databases},
+        "rows": sum(actual.rows for actual in actuals),
+        "bytes": sum(actual.bytes for actual in actuals),
+        "plan": plan,
+    }
+    return [CrossDatabaseWarning("\n".join(lines), **facts)]
+
+
+def _told(fetch: Fetch, actual: Actual | None) -> list[str]:
+    """What one pull brought, what its database did for us, and what it did not do."""
+    amount = f"{actual.rows:,} rows ({readable(actual.bytes)})" if actual else "nothing"
+    shipped = [f"{key.column.name} among the keys of {key.from_fetch.rpartition('@')[0]}" for key in fetch.keys]
+    pushed = ", ".join([*fetch.pushed, *shipped])
+    done = f"pushed: {pushed}" if pushed else "no condition pushed"
+    refused = [f"    not pushed: {kept.what} ({kept.reason})" for kept in fetch.kept]
+    return [f"  {fetch.database}: {', '.join(fetch.tables)}, {amount}; {done}", *refused]
 
 
 def _tables(plan: Plan, database: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
     Plan
     ├── Fetch customers@1   from crm    SELECT id, name FROM customers WHERE country = 'NL'
-    ├── Fetch orders@2      from shop   SELECT customer_id, total FROM orders WHERE customer_id IN (keys of customers@1.id)
+    ├── Fetch orders@2      from shop   SELECT … WHERE customer_id IN (keys of customers@1.id)
     └── local               select c.name, sum(o.total) from "customers@1" c join "orders@2" o on … group by 1
 
 A plan with one fetch and no local text is a query that one database answers whole.

@@ -1,7 +1,7 @@
 """Plan → rows: pulls side by side, keys shipped as they become known, limits enforced on the way, everything stoppable.
 
     one worker thread per database        the conductor (one thread)              the caller
-    session = source.open()          →    appends batches to the bench       ←    waits, and on Ctrl-C calls Run.cancel()
+    session = source.open()          →    appends batches to the bench       ←    waits; Ctrl-C: Run.cancel()
     read(statement) → batches             when a fetch is whole: its keys
     (in one snapshot)                     make the next statements
 

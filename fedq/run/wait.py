@@ -1,7 +1,8 @@
 """Work that a person can stop: it runs in a thread of its own while the caller's thread waits in small steps.
 
-DuckDB and most drivers do not return to Python on Ctrl-C until they are done. So the caller only waits, with `Event.wait` (a `Thread.join`
-that is interrupted can leave the thread marked as stopped while it runs), and tells the work to stop.
+DuckDB and most drivers do not return to Python on Ctrl-C until they are done. So the caller only waits,
+with `Event.wait` (a `Thread.join` that is interrupted can leave the thread marked as stopped while it runs), and tells
+the work to stop.
 """
 
 from __future__ import annotations
