@@ -77,7 +77,8 @@ def _query(parsed: argparse.Namespace) -> int:
         result: Result = _noted(parsed, lambda: fed.query(sql, params, listener=progress, **_call(parsed)))
     _write(result, parsed.format)
     if parsed.stats:
-        _note(json.dumps({"rows": len(result), **result.provenance()}))
+        facts = {name: value for name, value in result.provenance().items() if name != "plan"}
+        _note(json.dumps({"rows": len(result), **facts}))
     elif not parsed.quiet and parsed.format != "table":
         from fedq.result.draw import footer, visible
 
@@ -166,7 +167,7 @@ def _sql(parsed: argparse.Namespace) -> str:
     """The text of `-c`, of the file of `-f`, or of stdin."""
     if parsed.command is not None:
         return str(parsed.command)
-    if parsed.file is not None:
+    if parsed.file not in (None, "-"):
         try:
             return Path(parsed.file).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:

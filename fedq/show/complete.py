@@ -56,7 +56,9 @@ class KnownNames:
         """Tables with their databases: those of the catalog at once, the databases' own when they have answered."""
         fed = self._find()
         tables = {entry.name: _database(entry) for entry in fed.catalog.tables.values() if not entry.is_pattern}
-        listed = self._ask(("tables", id(fed.catalog)), lambda: [(row[0], row[1]) for row in fed.tables().rows()])
+        listed = self._ask(
+            ("tables", id(fed.catalog)), lambda: [(row[0], row[1]) for row in fed.tables().rows() if row[0]]
+        )
         return {**dict(listed or ()), **tables}
 
     def columns(self, table: str) -> Sequence[str]:

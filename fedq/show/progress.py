@@ -1,4 +1,4 @@
-"""What a long query is doing, one line, after a second: `accounts 120,000 rows (3.2 MB) · billing waiting`.
+"""What a long query is doing, one line, after a second: `crm 120,000 rows (3.2 MB) · shop waiting · 4 s`.
 
 Events arrive in worker threads and only change counters; a thread of its own draws them a few times a second, so that a
 slow display never slows a pull, and a query that is done within a second draws nothing.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -44,6 +45,7 @@ class Progress:
         self._lock = threading.Lock()
         self._pulls: dict[str, _Pull] = {}
         self._is_joining = False
+        self._began = time.monotonic()
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
@@ -67,7 +69,8 @@ class Progress:
             parts = [_line(name, [pull for pull in self._pulls.values() if pull.database == name]) for name in names]
             if self._is_joining:
                 parts.append("joining")
-        return " · ".join(parts) or "starting"
+        seconds = int(time.monotonic() - self._began)
+        return " · ".join([*(parts or ["working"]), f"{seconds} s"])
 
 
 def _line(name: str, pulls: list[_Pull]) -> str:

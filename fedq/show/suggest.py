@@ -37,9 +37,9 @@ _RESERVED = {word for text in KEYWORDS for word in text.split()} | {
 
 _SKIPPED = re.compile(r"'(?:[^']|'')*(?:'|\Z)|--[^\n]*|/\*.*?(?:\*/|\Z)|\$(\w*)\$.*?(?:\$\1\$|\Z)", re.DOTALL)
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d]\w*)'
-_SOURCE = re.compile(
-    rf"(?:\b(?:from|join)\b|,)\s*({_NAME}(?:\s*\.\s*{_NAME}){{0,2}})(?:\s+(?:as\s+)?({_NAME}))?", re.IGNORECASE
-)
+_ENDS = "from|join|where|group|order|having|qualify|limit|union|intersect|except|select|on|using|window"
+_LISTED = re.compile(rf"\b(?:from|join)\b(.*?)(?=\b(?:{_ENDS})\b|[()]|\Z)", re.IGNORECASE | re.DOTALL)
+_SOURCE = re.compile(rf"\s*({_NAME}(?:\s*\.\s*{_NAME}){{0,2}})(?:\s+(?:as\s+)?({_NAME}))?", re.IGNORECASE)
 _CTE = re.compile(
     rf"(?:\bwith\s+(?:recursive\s+)?|,\s*)({_NAME})\s*(?:\([^)]*\)\s*)?as\s*(?:materialized\s*)?\(", re.IGNORECASE
 )
@@ -143,11 +143,16 @@ def _is_open(text: str) -> bool:
 
 
 def _sources(text: str) -> Iterator[tuple[str, str]]:
-    for name, alias in _SOURCE.findall(text):
-        parts = _parts(name)
-        yield parts[-1].lower(), ".".join(parts)
-        if alias and alias.lower() not in _RESERVED:
-            yield _plain(alias).lower(), ".".join(parts)
+    """Every table of a FROM or JOIN as written, by its name and by its alias."""
+    for listed in _LISTED.findall(text):
+        for item in listed.split(","):
+            source = _SOURCE.match(item)
+            if source is None:
+                continue
+            parts, alias = _parts(source[1]), source[2]
+            yield parts[-1].lower(), ".".join(parts)
+            if alias and alias.lower() not in _RESERVED:
+                yield _plain(alias).lower(), ".".join(parts)
 
 
 def _candidates(reading: _Reading, names: Names) -> Iterator[Suggestion]:
@@ -172,8 +177,9 @@ def _candidates(reading: _Reading, names: Names) -> Iterator[Suggestion]:
 def _after_a_dot(reading: _Reading, names: Names) -> Iterator[Suggestion]:
     qualifier = reading.qualifier or ""
     source = reading.sources.get(qualifier.lower())
-    if source is not None:
-        yield from (Suggestion(column, "column") for column in names.columns(source))
+    columns = names.columns(source) if source is not None else ()
+    if columns:
+        yield from (Suggestion(column, "column") for column in columns)
         return
     tables = names.tables()
     inside = [table for table, database in tables.items() if database.lower() == qualifier.split(".")[0].lower()]
