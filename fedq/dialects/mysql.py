@@ -44,8 +44,8 @@ _MOMENTS = {"date": "DATE", "datetime": "TIMESTAMP", "timestamp": "TIMESTAMPTZ"}
 _OTHERS = {
     "time": ("INTERVAL", Comparison.UNLIKE), "bit": ("UBIGINT", Comparison.UNLIKE), "json": ("JSON", Comparison.UNLIKE),
     "year": ("INTEGER", Comparison.UNLIKE),  # compared with a number below 100 it is taken for one of this century
-    "uuid": ("UUID", Comparison.EQUALITY), "inet4": ("VARCHAR", Comparison.LOOSE), "inet6": ("VARCHAR", Comparison.LOOSE),
-    "vector": ("BLOB", Comparison.UNLIKE),
+    "inet4": ("VARCHAR", Comparison.LOOSE), "inet6": ("VARCHAR", Comparison.LOOSE),
+    "uuid": ("UUID", Comparison.EQUALITY), "vector": ("BLOB", Comparison.UNLIKE),
 }  # fmt: skip
 GEOMETRIES = (
     "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring", "multipolygon", "geometrycollection",

@@ -1,0 +1,134 @@
+"""MySQL and MariaDB: the source of one database, its pool of settled connections, and what there is in it.
+
+    open() → a pooled connection (made and settled on first use) → START TRANSACTION … READ ONLY → MySQLSession
+
+Opening a session on a warm connection is one round trip: what never changes is set once per connection, and no ping
+goes before. A connection that died in the pool is seen when that first statement fails, and replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
+
+from fedq.catalog.model import Database
+from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.dialects.mysql import SQL_MODE
+from fedq.errors import ConnectionFailed, FedqError
+from fedq.fetch.mysql_connect import Connector, Link
+from fedq.fetch.mysql_describe import describe, list_tables
+from fedq.fetch.mysql_errors import GONE, classify, number_of
+from fedq.fetch.mysql_session import SMALL_SECONDS, MySQLSession, begin, deadline, use_mode
+from fedq.fetch.pools import Pool
+
+#: seconds the server waits for a reader that is busy with other databases
+PATIENT = 86_400
+#: connections of one database
+POOL_SIZE = 4
+
+T = TypeVar("T")
+
+
+class MySQLSource:
+    """One MySQL or MariaDB server and database."""
+
+    def __init__(self, database: Database, password: Callable[[], str | None]) -> None:
+        self.name = database.name
+        self._policy = database.on_unrepresentable
+        self._connector = Connector(database.name, database.url, database.options, password)
+        default = database.schema or self._connector.address.database
+        self._schemas = tuple(dict.fromkeys([*([default] if default else []), *database.schemas]))
+        size = int(database.options.get("max_connections") or POOL_SIZE)
+        self._pool = Pool(self.name, connect=self._connector.connect, close=Link.close, size=size)
+
+    def list_tables(self) -> Sequence[PhysicalTable]:
+        """Every table and view of the configured schemas. Raises: ConnectionFailed, DatabaseError."""
+        return self._ask_briefly(lambda link: list_tables(link.wire.ask, self._schemas))
+
+    def describe(self, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
+        """Each table as it is now, read each time. Raises: ConnectionFailed, DatabaseError."""
+        return self._ask_briefly(lambda link: describe(link.wire.ask, tables, self._schemas, self._policy))
+
+    def open(self, timeout: float | None = None) -> MySQLSession:
+        """A session with a fresh snapshot; its statements end after `timeout` seconds, in the server too.
+
+        Raises: ConnectionFailed, DriverMissing, SecretError.
+        """
+        link, _ = self._with_link(lambda link: begin(link, timeout))
+        return MySQLSession(self, link, timeout)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+    def give(self, link: Link, *, is_usable: bool) -> None:
+        """Take a session's link back."""
+        self._pool.give(link, is_usable=is_usable)
+
+    @contextmanager
+    def side(self) -> Iterator[Link]:
+        """Another connection, for KILL; not from the pool, which may be exhausted. Raises: ConnectionFailed."""
+        link = self._connector.connect()
+        try:
+            yield link
+        finally:
+            link.close()
+
+    def _ask_briefly(self, task: Callable[[Link], T]) -> T:
+        link, answer = self._with_link(task)
+        self.give(link, is_usable=True)
+        return answer
+
+    def _with_link(self, task: Callable[[Link], T]) -> tuple[Link, T]:
+        """A link, and what `task` did with it."""
+        while True:
+            link = self._pool.take()
+            done = self._attempt(link, task)
+            if done is not None:
+                return link, done[0]
+
+    def _attempt(self, link: Link, task: Callable[[Link], T]) -> tuple[T] | None:
+        """What `task` did; None when the link had died in the pool. On failure the link is given back."""
+        from pymysql import MySQLError
+
+        is_done, is_old = False, not link.is_new
+        try:
+            if link.is_foreign:
+                return None
+            with deadline(link, SMALL_SECONDS):
+                if link.is_new:
+                    _settle(link)
+                use_mode(link, SQL_MODE)
+                answer = (task(link),)
+            is_done = True
+            return answer
+        except (MySQLError, TimeoutError) as error:
+            if is_old and number_of(error) in GONE:
+                return None
+            raise self._failure(error) from error
+        finally:
+            if not is_done:
+                self.give(link, is_usable=False)
+
+    def _failure(self, error: BaseException) -> FedqError:
+        where = str(self._connector.address)
+        if isinstance(error, TimeoutError):
+            message = f"database {self.name!r}: {where} did not answer within {SMALL_SECONDS:g} s"
+            return ConnectionFailed(message, hint="Check the network to the server.", database=self.name)
+        return classify(error, self.name, where=where)
+
+
+def _settle(link: Link) -> None:
+    """The settings that every session needs, once per connection.
+
+    Not only those for exactness: a server may be set to cut every result (sql_select_limit), to refuse large ones
+    (sql_big_selects), or to begin a new transaction at the end of one (completion_type).
+    """
+    isolation = "tx_isolation" if link.is_mariadb else "transaction_isolation"
+    link.wire.ask(
+        f"SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '{SQL_MODE}', {isolation} = 'REPEATABLE-READ',"
+        f" autocommit = 1, net_write_timeout = {PATIENT}, sql_select_limit = {2**64 - 1}, sql_big_selects = 1,"
+        " sql_auto_is_null = 0, completion_type = 0"
+    )
+    link.mode, link.limit, link.is_new = SQL_MODE, None, False
