@@ -16,7 +16,7 @@ import ssl
 import struct
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
@@ -129,7 +129,8 @@ class PostgresConnection:
         self.used_at = time.monotonic()
         #: in which encoding to ask for text: a database in SQL_ASCII has none and refuses to say its bytes in UTF-8
         self.encoding = "SQL_ASCII" if driver.get_settings().server_encoding == "SQL_ASCII" else "UTF8"
-        self._rollback: asyncio.Task[None] | None = None
+        self._user: asyncio.Task[Any] | None = None
+        self._is_copying = False
 
     @property
     def is_closed(self) -> bool:
@@ -138,9 +139,9 @@ class PostgresConnection:
 
     async def ready(self) -> asyncpg.Connection:
         """The driver, when what was sent before is done."""
-        if self._rollback is not None:
-            await asyncio.shield(self._rollback)
-            self._rollback = None
+        before, self._user = self._user, asyncio.current_task()
+        if before is not None and before is not self._user:
+            await asyncio.wait({before})  # a cancelled one tells the driver so only when it ends
         self.used_at = time.monotonic()
         return self.driver
 
@@ -154,11 +155,30 @@ class PostgresConnection:
         self.used_at = time.monotonic()
         return rows
 
-    async def copy(self, sql: str, sink: Callable[[bytes], Awaitable[None]]) -> None:
-        """Run statements of which the last is a COPY … TO STDOUT, in one round trip."""
-        # the public copy_from_query cannot send the BEGIN along, which would cost a round trip more per query
-        await (await self.ready())._copy_out(sql, sink, None)
+    async def copy(self, sql: str, sink: Callable[[bytes], Awaitable[None]], is_wanted: Callable[[], bool]) -> None:
+        """Run statements of which the last is a COPY … TO STDOUT, in one round trip; `stop_copy` ends it."""
+        driver = await self.ready()
+        try:
+            await driver._protocol._wait_for_cancellation()
+            if not is_wanted():
+                return
+            self._is_copying = True  # from here nothing is awaited before the statement is sent
+            # the public copy_from_query cannot send the BEGIN along, which would cost a round trip more per query
+            await driver._copy_out(sql, sink, None)
+        except AttributeError as error:  # asyncpg looks for its transport when the connection was cut behind its back
+            raise asyncpg.ConnectionDoesNotExistError("the connection was closed") from error
+        finally:
+            self._is_copying = False
         self.used_at = time.monotonic()
+
+    def stop_copy(self) -> None:
+        """Tell the server to stop the COPY that runs; on the loop. The COPY then ends with the server's error.
+
+        Cancelling the task would do the same, except where data arrives in the same turn of the loop: asyncpg then
+        forgets to tell the server.
+        """
+        if self._is_copying and not self.is_closed:
+            self.driver._protocol._request_cancel()
 
     async def row_types(self, sql: str) -> list[tuple[str, int, int]]:
         """Name, type and type modifier of each column of a statement; the server refuses more than one."""
@@ -172,23 +192,15 @@ class PostgresConnection:
 
     def rollback(self) -> None:
         """End the transaction without waiting; whatever uses the connection next waits for it."""
-        self.thread.post(self._start_rollback)
+        self.thread.start(self.settle())
 
-    def _start_rollback(self) -> None:
-        self._rollback = asyncio.get_running_loop().create_task(self._end_transaction())
-
-    async def _end_transaction(self) -> None:
+    async def settle(self) -> bool:
+        """Wait until what ran before has ended, end the transaction; whether the connection is as new."""
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
-                await self.driver.execute("ROLLBACK")
+                await (await self.ready()).execute("ROLLBACK")
         except DRIVER_ERRORS:  # TimeoutError is one of them
             self.driver.terminate()
-
-    async def settle(self, task: asyncio.Task[None] | None) -> bool:
-        """After a cancelled COPY: wait until the server has stopped it, end the transaction; whether that worked."""
-        if task is not None:
-            await asyncio.wait({task}, timeout=_SETTLE_SECONDS)
-        await self._end_transaction()
         return not self.is_closed
 
     def abort(self) -> None:
@@ -246,18 +258,33 @@ def _columns(message: bytes) -> list[tuple[str, int, int]]:
     return found
 
 
+class _Stoppable(Future[None]):
+    """A future that tells the work behind it when it is cancelled, instead of breaking it off."""
+
+    def __init__(self, stop: Callable[[], object]) -> None:
+        super().__init__()
+        self._stop = stop
+
+    def cancel(self) -> bool:
+        is_cancelled = super().cancel()
+        if is_cancelled:
+            self._stop()
+        return is_cancelled
+
+
 class CopyStream:
-    """The blocks of one COPY, each a number of whole lines. Iterate it once, from one thread."""
+    """The blocks of one COPY, each a number of whole lines. Iterate it once, from one thread; cancel its `future`."""
 
     def __init__(self, connection: PostgresConnection, statement: Callable[[], Awaitable[str]]) -> None:
-        self._connection, self._statement = connection, statement
+        self._connection = connection
         self._chunks: list[bytes] = []
         self._size, self._block = 0, _FIRST_BLOCK
-        self.task: asyncio.Task[None] | None = None
         self._room = asyncio.Semaphore(_BLOCKS_AHEAD)
+        self._is_halted = False
         self._queue: queue.SimpleQueue[bytes | Future[None]] = queue.SimpleQueue()
-        self.future = connection.thread.submit(self._run())
+        self.future: Future[None] = _Stoppable(lambda: connection.thread.post(self._halt))
         self.future.add_done_callback(self._queue.put)  # also when it is cancelled: that is what wakes the reader
+        connection.thread.submit(self._run(statement)).add_done_callback(self._finish)
 
     def blocks(self, wait: Callable[[], float | None]) -> Iterator[bytes]:
         """Each block as it arrives. `wait` says how many seconds more to wait at most.
@@ -272,9 +299,10 @@ class CopyStream:
             self._connection.thread.post(self._room.release)
             yield block
 
-    async def _run(self) -> None:
-        self.task = asyncio.current_task()
-        await self._connection.copy(await self._statement(), self._take)
+    async def _run(self, statement: Callable[[], Awaitable[str]]) -> None:
+        sql = await statement()
+        del statement  # it holds the session, which closes itself when nobody else does
+        await self._connection.copy(sql, self._take, lambda: not self._is_halted)
         await self._flush()
 
     async def _take(self, chunk: bytes) -> None:
@@ -285,8 +313,22 @@ class CopyStream:
             await self._flush()
 
     async def _flush(self) -> None:
-        if self._chunks:
-            block, self._chunks, self._size = b"".join(self._chunks), [], 0
+        block, self._chunks, self._size = b"".join(self._chunks), [], 0
+        if block and not self._is_halted:
             self._block = min(self._block * 2, _LARGEST_BLOCK)
             await self._room.acquire()
             self._queue.put(block)
+
+    def _halt(self) -> None:
+        if not self._is_halted:
+            self._is_halted = True
+            self._room.release()  # the loop may be waiting for the reader, who is gone
+            self._connection.stop_copy()
+
+    def _finish(self, work: Future[None]) -> None:
+        if self.future.set_running_or_notify_cancel():
+            error = CancelledError() if work.cancelled() else work.exception()
+            if error is None:
+                self.future.set_result(None)
+            else:
+                self.future.set_exception(error)

@@ -46,7 +46,6 @@ class PostgresSession:
         self._begin = statements.begin(timeout, source.search_path)
         self._lock = threading.Lock()
         self._work: Future[Any] | None = None
-        self._stream: CopyStream | None = None
         self._has_begun = self._has_snapshot = self._is_spoiled = False
         self._is_cancelled = self._is_closed = False
         self.received = 0
@@ -61,9 +60,9 @@ class PostgresSession:
     def native(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of one statement of the user's, which PostgreSQL itself holds to reading."""
         text, is_copied = statements.user_statement(sql)
-        outputs = self._call(self._native_outputs(text))
+        outputs = self._call(self._native_outputs(sql))
         if not is_copied:
-            yield self._fetched(text, outputs)
+            yield self._fetched(sql, outputs)
             return
         try:
             yield from self._batches(text, outputs)
@@ -96,8 +95,7 @@ class PostgresSession:
             self.close()
 
     async def _settle(self) -> None:
-        task = self._stream.task if self._stream is not None else None
-        is_usable = await self._connection.settle(task)
+        is_usable = await self._connection.settle()
         self._source.give(self._connection, is_usable=is_usable)
 
     def _batches(self, sql: str, outputs: Sequence[Output]) -> Iterator[pa.RecordBatch]:
@@ -114,7 +112,7 @@ class PostgresSession:
 
     def _blocks(self, copy: str) -> Generator[bytes, None, None]:
         started = self._start()
-        stream = self._stream = CopyStream(self._connection, lambda: self._statement(copy))
+        stream = CopyStream(self._connection, lambda: self._statement(copy))
         self._watch(stream.future)
         try:
             for block in stream.blocks(lambda: self._patience(started)):

@@ -28,7 +28,7 @@ SAVEPOINT = "SAVEPOINT fedq; "
 BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT fedq"
 
 _TOKEN = re.compile(
-    r"""(?P<blank>\s+|--[^\n]*)|(?P<open>/\*)|(?P<end>;)|(?P<word>[^\W\d]\w*)|[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'"""
+    r"""(?P<blank>\s+|--[^\n]*)|(?P<open>/\*)|(?P<end>;)|[eE]'(?:[^'\\]|\\.|'')*'|(?P<word>[^\W\d]\w*)|'(?:[^']|'')*'"""
     r"""|"(?:[^"]|"")*"|(?P<tag>\$(?:[^\W\d]\w*)?\$).*?(?P=tag)|.""",
     re.DOTALL,
 )
