@@ -75,8 +75,7 @@ def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping
     for pull in pulls.values():
         pull.where = [offer.sql for offer in pull.offers]
         pull.rows = filtered_rows(pull.occurrence.table, pull.offers)
-    ordered = sorted(pulls.values(), key=lambda pull: pull.rows)
-    _ship_keys(ordered, edges(query.scopes, found))
+    ordered = _ship_keys(list(pulls.values()), edges(query.scopes, found))
     if len(ordered) == 1:
         _limit(ordered[0], query, found)
     fetches = tuple(_fetch(pull) for pull in ordered)
@@ -141,27 +140,34 @@ def speaker_for(occurrence: Occurrence, dialect: Dialect, query: BoundQuery) -> 
     return Speaker(dialect, resolve, query.params)
 
 
-def _ship_keys(ordered: Sequence[_Pull], links: Sequence[Edge]) -> None:
-    """Let small pulls limit larger ones, smallest first, so that limits travel through the whole join graph."""
-    rank = {pull.id: index for index, pull in enumerate(ordered)}
-    by_id = {pull.id: pull for pull in ordered}
-    for pull in ordered:
-        if pull.rows < SMALL_TABLE:
-            continue
+def _ship_keys(pulls: Sequence[_Pull], links: Sequence[Edge]) -> list[_Pull]:
+    """The pulls in the order in which they start: always the smallest next, whose keys then limit those still waiting.
+
+    A pull that was limited is smaller, so it may come next and limit others: keys go through the whole join graph.
+    """
+    waiting, ordered = list(pulls), list[_Pull]()
+    while waiting:
+        giver = min(waiting, key=lambda pull: pull.rows)
+        waiting.remove(giver)
+        ordered.append(giver)
+        for taker in waiting:
+            own = [link for link in links if (link.from_occurrence.id, link.to_occurrence.id) == (giver.id, taker.id)]
+            if own and taker.rows >= SMALL_TABLE:
+                _limit_by(giver, taker, own)
+    return ordered
+
+
+def _limit_by(giver: _Pull, taker: _Pull, links: Sequence[Edge]) -> None:
+    """Let the values that one pull brings limit another."""
+    if giver.rows > MOST_KEYS or giver.rows * 2 > taker.rows:
         for link in links:
-            giver = by_id[link.from_occurrence.id]
-            if link.to_occurrence.id != pull.id or rank[giver.id] >= rank[pull.id]:
-                continue
-            if giver.rows > MOST_KEYS or giver.rows * 2 > pull.rows:
-                _join_in_place(giver, pull, link)
-                continue
-            if not any(key.column == link.to_column and key.from_fetch == giver.id for key in pull.keys):
-                sql = pull.dialect.quote(link.to_column.physical)
-                pull.keys.append(KeyFilter(sql, link.to_column, giver.id, link.from_column.name))
-        if pull.keys:
-            givers = [by_id[key.from_fetch] for key in pull.keys]
-            share = min(max(giver.rows / max(1.0, table_rows(giver.occurrence.table)), 0.001) for giver in givers)
-            pull.rows = max(1.0, pull.rows * min(0.5, share))
+            _join_in_place(giver, taker, link)
+        return
+    for link in links:
+        sql = taker.dialect.quote(link.to_column.physical)
+        taker.keys.append(KeyFilter(sql, link.to_column, giver.id, link.from_column.name))
+    share = max(giver.rows / max(1.0, table_rows(giver.occurrence.table)), 0.001)
+    taker.rows = max(1.0, taker.rows * min(0.5, share))
 
 
 def _join_in_place(giver: _Pull, taker: _Pull, link: Edge) -> None:
