@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     # Short (a socket's path has 107 bytes) and open to the servers' users, which pytest's own directories are not.
     parent = "/tmp" if os.access("/tmp", os.W_OK) else None
-    run = Path(tempfile.mkdtemp(prefix="fedq-", dir=parent))
+    run = Path(tempfile.mkdtemp(prefix="fedq-test-", dir=parent))
     run.chmod(0o711)
     config.stash[RUN] = run
     config.stash[PIPE] = subprocess.Popen(
