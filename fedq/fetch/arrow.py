@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fedq.fetch.source import Output
 from fedq.types import Type
@@ -33,6 +34,29 @@ def arrow_type(type_: Type) -> pa.DataType:
 
         return pa.list_(arrow_type(parse_type(type_.name[:-2])))
     return _SIMPLE[type_.name]
+
+
+def decimals(texts: pa.Array, to: pa.DataType) -> pa.Array:
+    """Texts of plain decimal numbers as values of the decimal type `to`.
+
+    Arrow's own cast overflows without a word where digits or zeros are added: 1e36 as DECIMAL(38,10) becomes another
+    number. So the digits on either side of the point are counted first.
+
+    >>> decimals(pa.array(["-1.5", None]), pa.decimal128(38, 2)).to_pylist()
+    [Decimal('-1.50'), None]
+
+    Raises: pa.ArrowInvalid where a text may be too long or is no plain number; a closer look at each decides.
+    """
+    point, length = pc.find_substring(texts, "."), pc.binary_length(texts)
+    end = pc.if_else(pc.less(point, 0), length, point)
+    whole = pc.subtract(end, pc.starts_with(texts, "-").cast(pa.int32()))
+    is_short = pc.and_(
+        pc.less_equal(whole, to.precision - to.scale), pc.less_equal(pc.subtract(length, end), to.scale + 1)
+    )
+    is_plain = pc.and_not(is_short, pc.match_substring(texts, "e", ignore_case=True))
+    if not pc.all(is_plain).as_py():
+        raise pa.ArrowInvalid("a number that may not fit")
+    return texts.cast(to)
 
 
 def schema_of(outputs: Iterable[Output]) -> pa.Schema:

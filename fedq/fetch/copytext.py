@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from fedq.fetch.arrow import arrow_type
+from fedq.fetch.arrow import arrow_type, decimals
 from fedq.fetch.postgres_values import Unreadable, reader_of
 from fedq.types import Type, parse_type
 
@@ -52,6 +52,8 @@ class WireColumn:
     @property
     def is_direct(self) -> bool:
         """Whether Arrow's parser may read it: it does so exactly, or refuses."""
+        if self.type.name in ("DECIMAL", "HUGEINT"):  # it may overflow where the server does not vouch for the digits
+            return self.native == f"numeric({self.type.precision},{self.type.scale})"
         return self.type.family in _DIRECT or self.native == _EXACT_FLOATS.get(self.type.name, "")
 
 
@@ -196,7 +198,8 @@ def _convert_all(strings: pa.Array, type_: Type) -> pa.Array:
 def _cast(strings: pa.Array, type_: Type) -> pa.Array:
     if type_.family == "boolean" and not pc.all(pc.is_in(strings, pa.array(["t", "f", None]))).as_py():
         raise pa.ArrowInvalid("not a boolean of PostgreSQL")
-    return strings.cast(arrow_type(type_))
+    wanted = arrow_type(type_)
+    return decimals(strings, wanted) if pa.types.is_decimal(wanted) else strings.cast(wanted)
 
 
 def _floats(strings: pa.Array, type_: Type) -> pa.Array:

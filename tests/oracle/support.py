@@ -11,6 +11,7 @@ Tables are written by the drivers themselves (psycopg, PyMySQL, sqlite3), never 
 from __future__ import annotations
 
 import datetime as dt
+import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -330,7 +331,7 @@ def backquoted(name: str) -> str:
 
 def _type(type_: pa.DataType, widths: bool) -> str:
     """An Arrow type's name without what is only a matter of storage."""
-    text = str(type_)
+    text = re.sub(r"list<\w+: ", "list<", str(type_))
     if pa.types.is_dictionary(type_):
         return "string"
     if not widths and (pa.types.is_integer(type_) or text == "decimal128(38, 0)"):
