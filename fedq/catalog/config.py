@@ -197,7 +197,8 @@ def _catalog(reading: Reading, added: Mapping[str, Database]) -> Catalog:
         nodes["version"].problem("this fedq reads version 1 only", hint="Write version = 1, or use a newer fedq.")
     databases = _named(read_databases(nodes["databases"]) if "databases" in nodes else {}, added)
     # a database with a problem of its own is still the one a table means
-    declared = nodes["databases"].value if "databases" in nodes else {}
+    declared = nodes["databases"].value if "databases" in nodes else None
+    declared = declared if isinstance(declared, Mapping) else {}
     names = tuple(dict.fromkeys([*databases, *(name for name in declared if isinstance(name, str))]))
     if "profiles" in nodes:
         for profile in nodes["profiles"].children().values():

@@ -14,7 +14,7 @@ from typing import Any
 from fedq.catalog.model import Kind
 from fedq.catalog.reading import Node
 from fedq.catalog.refused import refusal
-from fedq.catalog.units import seconds
+from fedq.catalog.units import DURATION, seconds
 
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 #: what MySQL's own clients call them
@@ -35,11 +35,7 @@ _MYSQL_NAMES = {
 
 
 def _duration(node: Node) -> float | None:
-    try:
-        return seconds(node.value)
-    except ValueError:  # its own text repeats the value
-        node.problem('it must be a duration: seconds, or a text such as "5s"')
-        return None
+    return node.converted(seconds, DURATION)
 
 
 def _count(node: Node) -> int | None:

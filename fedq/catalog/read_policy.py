@@ -7,10 +7,12 @@ from typing import Any, get_args
 from fedq.catalog.model import OnCrossDb, Policy
 from fedq.catalog.read_databases import unknown_database
 from fedq.catalog.reading import Node
-from fedq.catalog.units import parse_size, seconds, size
+from fedq.catalog.units import DURATION, parse_size, seconds, size
 
 KEYS = ("on_cross_db", "pairs", "max_pull", "timeout", "freshness", "local_files", "memory_limit")
 _FRESHNESS = ("session", "any", "strong")
+_LIMIT = 'a number of rows such as 1000000, or a size such as "5GB"'
+_FRESH = f'one of {", ".join(_FRESHNESS)}, or a duration such as "5s"'
 _HINTS = {
     "max_pull_rows": "Write max_pull = 1000000 for rows.",
     "max_pull_bytes": 'Write max_pull = "5GB" for bytes.',
@@ -26,15 +28,15 @@ def read_policy(node: Node, databases: tuple[str, ...]) -> Policy:
     if "pairs" in nodes:
         found["pairs"] = _pairs(nodes["pairs"], databases)
     if "max_pull" in nodes:
-        found["max_pull_rows"], found["max_pull_bytes"] = nodes["max_pull"].converted(size) or (None, None)
+        found["max_pull_rows"], found["max_pull_bytes"] = nodes["max_pull"].converted(size, _LIMIT) or (None, None)
     if "timeout" in nodes:
-        found["timeout"] = nodes["timeout"].converted(seconds)
+        found["timeout"] = nodes["timeout"].converted(seconds, DURATION)
     if "freshness" in nodes:
-        found["freshness"] = nodes["freshness"].converted(freshness)
+        found["freshness"] = nodes["freshness"].converted(freshness, _FRESH)
     if "local_files" in nodes:
         found["local_files"] = nodes["local_files"].choice(("deny", "allow"))
     if "memory_limit" in nodes:
-        found["memory_limit"] = nodes["memory_limit"].converted(_memory)
+        found["memory_limit"] = nodes["memory_limit"].converted(_memory, 'a size such as "4GB"')
     return Policy(**{key: value for key, value in found.items() if value is not None})
 
 
@@ -49,16 +51,14 @@ def freshness(value: object) -> str:
     if isinstance(value, str) and value in _FRESHNESS:
         return value
     try:
-        return f"{seconds(value):g}s"
+        return f"{seconds(value):.6f}".rstrip("0").rstrip(".") + "s"
     except ValueError:
-        raise ValueError(
-            f'it must be one of {", ".join(_FRESHNESS)}, or a duration such as "5s", not {value!r}'
-        ) from None
+        raise ValueError(f"freshness is {_FRESH}, not {value!r}") from None
 
 
 def _memory(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError('it must be a size such as "4GB"')
+        raise ValueError("a number has no unit")
     parse_size(value)
     return value
 

@@ -184,15 +184,15 @@ class Node:
         self.problem(f"it must be one of {', '.join(known)}", suggestion=nearest(text, known))
         return None
 
-    def converted(self, convert: Callable[[Any], T]) -> T | None:
-        """The value as `convert` makes it; its ValueError is the problem."""
+    def converted(self, convert: Callable[[Any], T], wanted: str) -> T | None:
+        """The value as `convert` makes it; its ValueError, which may repeat the value, becomes: it must be `wanted`."""
         value = self.text() if isinstance(self.value, str) else self.value
         if value is None:
             return None
         try:
             return convert(value)
-        except ValueError as error:
-            self.problem(str(error))
+        except ValueError:
+            self.problem(f"it must be {wanted}")
             return None
 
 

@@ -15,6 +15,9 @@ _BINARY = {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 _BYTES = {**_DECIMAL, **_BINARY, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _SECONDS = {"ms": 0.001, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
+DURATION = 'a duration of more than zero: seconds, or a text such as "5m" or "1h30m"'
+"""What is accepted, for messages that must not repeat the value."""
+
 _ROWS = re.compile(r"(\d[\d_]*)\s*(?:rows?)?", re.IGNORECASE | re.ASCII)
 _SIZE = re.compile(r"(\d[\d_]*(?:\.\d+)?)\s*([a-z]+)", re.IGNORECASE | re.ASCII)
 _PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", re.IGNORECASE | re.ASCII)

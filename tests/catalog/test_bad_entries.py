@@ -143,7 +143,7 @@ CASES = [
         'policy.pairs."crm+billing"',
         "no database 'billing'",
     ),
-    Bad("max_pull", CRM + '[policy]\nmax_pull = "5XB"\n', 4, "policy.max_pull", "is not a size"),
+    Bad("max_pull", CRM + '[policy]\nmax_pull = "5XB"\n', 4, "policy.max_pull", "a size such as"),
     Bad("max_pull of a wrong type", CRM + "[policy]\nmax_pull = true\n", 4, "policy.max_pull", "number of rows"),
     Bad(
         "max_pull_rows",
@@ -153,7 +153,13 @@ CASES = [
         "unknown",
         hint="max_pull = 1000000",
     ),
-    Bad("timeout", CRM + '[policy]\ntimeout = "5 parsecs"\n', 4, "policy.timeout", "is not a duration"),
+    Bad(
+        "timeout",
+        CRM + '[policy]\ntimeout = "5 parsecs"\n',
+        4,
+        "policy.timeout",
+        "must be a duration of more than zero",
+    ),
     Bad("timeout zero", CRM + "[policy]\ntimeout = 0\n", 4, "policy.timeout", "more than zero"),
     Bad("freshness", CRM + '[policy]\nfreshness = "fresh"\n', 4, "policy.freshness", "one of session, any, strong"),
     Bad(
