@@ -18,11 +18,20 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from fedq.errors import ConnectionFailed, DatabaseError, FedqError, NotAllowed, QueryCancelled, QueryTimeout, ReadOnlyError
+from fedq.errors import (
+    ConnectionFailed,
+    DatabaseError,
+    FedqError,
+    NotAllowed,
+    QueryCancelled,
+    QueryTimeout,
+    ReadOnlyError,
+)
 from fedq.fetch.arrow import arrow_type
 from fedq.fetch.duckdb_values import UNFIT, expression, is_own_type
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
+from fedq.types import VARCHAR
 
 _SETTINGS = (
     "errors_as_json = true",
@@ -176,7 +185,7 @@ class DuckDBSession:
         if self._is_cancelled or self._is_late:
             return self._stopped()
         if (match := UNFIT.fullmatch(said)) is not None:
-            output = outputs[int(match["number"])]
+            output = _output(match["column"], outputs)
             return refused(self._name, output, match["value"], match["reason"], is_shown=True)
         return explained(self._name, kind, said, sql)
 
@@ -234,6 +243,15 @@ def refused_file(name: str, path: Path, error: BaseException) -> ConnectionFaile
     elif kind == "IO":
         hint = "If another process has it open for writing, close it there: a DuckDB file has no readers beside one."
     return ConnectionFailed(f"{where}: {path} cannot be opened: {said}", hint=hint, database=name, path=str(path))
+
+
+def _output(said: str, outputs: Sequence[Output]) -> Output:
+    """The output that an error names, by number or by the quoted name of its column."""
+    if said.isdigit():
+        return outputs[int(said)]
+    name = said[1:-1].replace('""', '"')
+    named = (output for output in outputs if output.column is not None and output.column.physical == name)
+    return next(named, Output(said, name, VARCHAR))
 
 
 def _schema(found: pa.Schema, outputs: Sequence[Output]) -> pa.Schema:

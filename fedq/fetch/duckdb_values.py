@@ -16,8 +16,8 @@ import re
 from fedq.fetch.source import Output
 from fedq.types import Type, parse_type
 
-#: what `error()` is given: number of the output, reason, the value's text
-UNFIT = re.compile(r"fedq-unfit (?P<number>\d+) (?P<reason>[^|]*)\|(?P<value>.*)", re.DOTALL)
+#: what `error()` is given: number or name of the output, reason, the value's text
+UNFIT = re.compile(r"fedq-unfit (?P<column>\"(?:[^\"]|\"\")*\"|\d+) (?P<reason>[^|]*)\|(?P<value>.*)", re.DOTALL)
 _LONGEST = 60
 _HUGE = "99999999999999999999999999999999999999"
 #: families that travel as text
@@ -91,6 +91,12 @@ def _guarded(sql: str, value: str, test: str, reason: str, number: int, policy: 
     if policy == "null":
         otherwise = "NULL"
     else:
-        shown = f"left(CAST({sql} AS VARCHAR), {_LONGEST})"
-        otherwise = f"error('fedq-unfit {number} {reason}|' || {shown})"
+        otherwise = unfit(number, sql, reason)
     return f"CASE WHEN {sql} IS NULL THEN NULL WHEN {test} THEN {value} ELSE {otherwise} END"
+
+
+def unfit(column: int | str, sql: str, reason: str) -> str:
+    """An expression that raises what `UNFIT` matches: the output by number or name, the reason, the value's text."""
+    said = str(column) if isinstance(column, int) else '"' + column.replace('"', '""') + '"'
+    message = f"fedq-unfit {said} {reason.replace('|', '/')}|".replace("'", "''")
+    return f"error('{message}' || left(CAST({sql} AS VARCHAR), {_LONGEST}))"

@@ -41,7 +41,7 @@ def refused(
     name = output.column.name if output.column else output.name
     hint = (
         f'Mend the value, or set on_unrepresentable = "null" or "text" in the catalog: '
-        f"columns = {{ {name} = {{ on_unrepresentable = \"text\" }} }} in the table's entry, or for the whole database."
+        f'columns = {{ {name} = {{ on_unrepresentable = "text" }} }} in the table\'s entry, or for the whole database.'
     )
     return ValueNotRepresentable(
         message,

@@ -173,4 +173,3 @@ def _authorize(action: int, one: str | None, two: str | None, schema: str | None
     # TRANSACTION is the session's own BEGIN and ROLLBACK; a virtual table declares itself by an update that is none
     is_harmless = action == sqlite3.SQLITE_TRANSACTION or (action == sqlite3.SQLITE_UPDATE and one == "sqlite_master")
     return sqlite3.SQLITE_OK if is_harmless else sqlite3.SQLITE_DENY
-
