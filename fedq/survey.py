@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from fedq.bind.resolve import Placing, bind_table, resolve_tables
 from fedq.catalog.model import Catalog, TableEntry
@@ -18,8 +19,16 @@ from fedq.types import BOOLEAN, VARCHAR
 def list_databases(catalog: Catalog) -> Result:
     """One row per database."""
     columns = [("database", VARCHAR), ("kind", VARCHAR), ("address", VARCHAR), ("read_only", BOOLEAN)]
-    rows = [(database.name, database.kind, database.url, database.read_only) for database in catalog.databases.values()]
+    rows = [
+        (database.name, database.kind, _address(database.url, catalog), database.read_only)
+        for database in catalog.databases.values()
+    ]
     return Result.from_rows(columns, rows)
+
+
+def _address(url: str, catalog: Catalog) -> str:
+    """The URL as the catalog's file may have it: a path below the file's folder is relative to it."""
+    return url.replace(f"{Path(catalog.file).parent}/", "", 1) if catalog.file is not None else url
 
 
 def list_tables(catalog: Catalog, sources: Sources) -> Result:

@@ -47,8 +47,8 @@ class Step:
 STEPS = (
     Step(
         "What there is, and where it lives",
-        "Five databases of four kinds. Nothing is opened before it is needed.",
-        "import fedq\nfed = fedq.connect(CATALOG)\nfed.tables()",
+        "One file, fedq.toml, says it. Nothing is opened before it is needed.",
+        "import fedq\nfed = fedq.connect(CATALOG)\nfed.databases()\nfed.tables()",
     ),
     Step(
         "One query over three databases",
@@ -78,7 +78,7 @@ STEPS = (
 MOVED = Step(
     "The invoices move to another database",
     "From DuckDB to SQLite, by one line of the catalog. (On a copy of the file: yours stays as it is.)",
-    'copy = CATALOG\nfedq.connect(copy).assign("invoice*", "archive", save=True)',
+    'copy = CATALOG\nmoved = fedq.connect(copy).assign("invoice*", "archive", save=True)',
 )
 SAME = Step(
     "",
@@ -103,7 +103,7 @@ What to type next
 def tour(folder: Path) -> None:
     """Print the whole tour over the sample company in `folder`, which is built first where it is missing."""
     started = time.perf_counter()
-    print(_bold("Veldkamp & Zonen, a small wholesaler of bicycle parts"), _faint(f"(in {folder}/)"))
+    print(_bold("Veldkamp & Zonen, a small wholesaler of bicycle parts"), _faint(f"(in {folder}/)"), flush=True)
     catalog = ensure(folder)
     names: dict[str, Any] = {}
     try:
@@ -142,7 +142,7 @@ def _show_difference(catalog: Path, copy: Path) -> None:
     old, new = (path.read_text(encoding="utf-8").splitlines() for path in (catalog, copy))
     for line in difflib.unified_diff(old, new, lineterm="", n=0):
         if not line.startswith(("---", "+++", "@@")):
-            print("    " + (_red(line) if line[0] == "-" else _green(line)))
+            print("    " + (_red if line[0] == "-" else _green)(f"{line[0]} {line[1:]}"))
     print()
 
 
