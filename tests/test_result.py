@@ -152,6 +152,8 @@ def test_many_rows_are_iterated_in_pieces() -> None:
         ("[1, NULL, 3]", [1, None, 3]),
         ("{'a': 1, 'b': [date '2024-01-01']}", {"a": 1, "b": [datetime.date(2024, 1, 1)]}),
         ("map {'k': 1}", {"k": 1}),
+        ("[map {1: {'a': map {'x': NULL}}}, NULL]", [{1: {"a": {"x": None}}}, None]),
+        ("map {[1]: 2}", [([1], 2)]),
         ("'ß'::enum('ß', 'ẞ')", "ß"),
         ("'a' || chr(0) || 'b'", "a\0b"),
         ("true", True),

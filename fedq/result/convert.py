@@ -74,7 +74,7 @@ def _series(cells: Cells, on_unrepresentable: Unrepresentable) -> pd.Series[Any]
     if lost and on_unrepresentable == "error":
         raise cells.fail(lost[0])
     if lost and on_unrepresentable == "text":
-        return pd.Series(texts(cells), dtype="str" if pd.__version__ >= "3" else "object")
+        return pd.Series(texts(cells), dtype="object" if pd.__version__.startswith("2.") else "str")
     cells = _narrowed(_without(cells, lost) if lost else cells)
     values: Any = cells.values  # pyarrow has no annotations
     kind = values.type

@@ -156,10 +156,25 @@ def _nested_values(cells: Cells) -> list[Any]:
                 hint="Read it with to_arrow(), or cast it to VARCHAR in the query.",
                 column=cells.name,
             )
+    return [_with_dicts(value, cells.values.type) for value in cells.values.to_pylist()]
+
+
+def _with_dicts(value: Any, kind: pa.DataType) -> Any:
+    """A nested value with its maps as dicts; one whose keys repeat or cannot be keys of a dict stays a list of pairs."""
+    import pyarrow as pa
+
+    if value is None or not pa.types.is_nested(kind) or pa.types.is_union(kind):
+        return value
+    if pa.types.is_struct(kind):
+        return {name: _with_dicts(item, kind.field(name).type) for name, item in value.items()}
+    if not pa.types.is_map(kind):
+        return [_with_dicts(item, kind.value_type) for item in value]
+    pairs = [(_with_dicts(key, kind.key_type), _with_dicts(item, kind.item_type)) for key, item in value]
     try:
-        return list(cells.values.to_pylist(maps_as_pydicts="strict"))
-    except (KeyError, TypeError):  # a map whose keys repeat or cannot be keys of a dict stays a list of pairs
-        return list(cells.values.to_pylist())
+        found = dict(pairs)
+    except TypeError:
+        return pairs
+    return found if len(found) == len(pairs) else pairs
 
 
 def _leaves(values: pa.ChunkedArray) -> Iterator[pa.ChunkedArray]:
