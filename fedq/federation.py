@@ -78,7 +78,11 @@ class Federation:
         self._placing = placing
         self._is_view = shared is not None
         self._sources: Sources = shared._sources if shared else Sources(catalog)
-        self._engine: Engine = shared._engine if shared else Engine(catalog.policy.memory_limit)
+        self._engine: Engine = (
+            shared._engine
+            if shared
+            else Engine(catalog.policy.memory_limit, has_files=catalog.policy.local_files == "allow")
+        )
         self._runs: set[Run] = shared._runs if shared else set()
 
     def query(self, sql: str, params: Any = None, *, listener: Listener = ignore, **options: Any) -> Result:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from fedq.bind.check import check_allowed, check_columns
+from fedq.bind.check import check_allowed, check_columns, reads_file
 from fedq.bind.params import bind_params
 from fedq.bind.parse import parse_query
 from fedq.bind.resolve import Lookup, Placing, resolve_tables
@@ -37,6 +37,11 @@ class BoundQuery:
         return self.scopes.occurrences
 
     @property
+    def has_files(self) -> bool:
+        """Whether it reads files by itself, as the policy may let it."""
+        return any(reads_file(self.text, node) for node in self.tree.find_all(exp.Table))
+
+    @property
     def is_describable(self) -> bool:
         """Whether names and types of the result are known before it runs: those of a PIVOT depend on the data."""
         return not isinstance(self.tree, (exp.Pivot, exp.Summarize, exp.Describe))
@@ -64,8 +69,9 @@ def bind(sql: str, params: Any, catalog: Catalog, lookup: Lookup, placing: Placi
     """
     text, values = bind_params(_without_frame_marks(sql), params)
     tree = parse_query(text)
-    check_allowed(text, tree)
-    nodes = base_tables(tree)
+    has_files = catalog.policy.local_files == "allow"
+    check_allowed(text, tree, has_files=has_files)
+    nodes = [node for node in base_tables(tree) if not reads_file(text, node)]
     tables = resolve_tables(text, nodes, catalog, lookup, placing)
     scopes = Scopes(tree, nodes, tables)
     check_columns(text, scopes)

@@ -31,13 +31,20 @@ PREFIXES = ("pg_", "duckdb_", "read_", "sqlite_", "mysql_", "postgres_", "test_"
 HARMLESS = frozenset({"pg_typeof"})
 
 
-def check_allowed(text: str, tree: exp.Expr) -> None:
-    """Refuse what a query may not call. Raises: NotAllowed."""
+#: table functions that read files, where the policy lets queries do that
+FILE_FUNCTIONS = frozenset({"read_csv", "read_csv_auto", "read_parquet", "parquet_scan", "read_json", "read_json_auto"})
+
+
+def check_allowed(text: str, tree: exp.Expr, *, has_files: bool = False) -> None:
+    """Refuse what a query may not call; `has_files` is the policy `local_files = "allow"`. Raises: NotAllowed."""
     for node in tree.walk():
         if isinstance(node, exp.Table):
-            _check_table(text, node)
+            if not (has_files and reads_file(text, node)):
+                _check_table(text, node)
         elif isinstance(node, exp.Func):
             name = function_name(node)
+            if has_files and name in FILE_FUNCTIONS and isinstance(node.parent, exp.Table):
+                continue
             if name in SCALAR_FUNCTIONS or (name.startswith(PREFIXES) and name not in HARMLESS):
                 raise _refusal(text, node, f"the function {name}() may not be used in a query")
         elif isinstance(node, (exp.Command, exp.Into, exp.Lock)):
@@ -47,6 +54,7 @@ def check_allowed(text: str, tree: exp.Expr) -> None:
 def check_columns(text: str, scopes: Scopes) -> None:
     """Refuse `c.nme` where c is a table without such a column, before anything is read. Raises: ColumnNotFound."""
     for column in scopes.tree.find_all(exp.Column):
+        _check_rowid(text, column, scopes)
         block = scopes.block_of(column)
         while block is not None and not block.is_opaque and column.table.lower() not in block.tables:
             block = None if column.table.lower() in block.derived else block.parent
@@ -54,8 +62,18 @@ def check_columns(text: str, scopes: Scopes) -> None:
             continue
         table = block.tables[column.table.lower()].table
         is_field = any(other.table.column(column.table) for other in scopes.occurrences)
-        if table.column(column.name) is None and column.name.lower() not in ("rowid", ORIGIN) and not is_field:
+        if table.column(column.name) is None and column.name.lower() != ORIGIN and not is_field:
             raise _no_such_column(text, column, table)
+
+
+def _check_rowid(text: str, column: exp.Column, scopes: Scopes) -> None:
+    """DuckDB numbers the rows of a table; what fedq pulls has other numbers every time. Raises: ColumnNotFound."""
+    if column.name.lower() != "rowid" or any(occurrence.table.column("rowid") for occurrence in scopes.occurrences):
+        return
+    if scopes.occurrences and not any(alias.alias.lower() == "rowid" for alias in scopes.tree.find_all(exp.Alias)):
+        hint = "Use the table's key, or row_number() over (order by …)."
+        message = "rows have no rowid here: their numbers would depend on where the table lives"
+        raise ColumnNotFound(message, sql=text, span=span_of(column.this), hint=hint, column="rowid")
 
 
 def _no_such_column(text: str, column: exp.Column, table: BoundTable) -> ColumnNotFound:
@@ -72,13 +90,21 @@ def function_name(node: exp.Func) -> str:
     return (node.name if isinstance(node, exp.Anonymous) else str(node.meta.get("name") or node.sql_name())).lower()
 
 
+def reads_file(text: str, node: exp.Table) -> bool:
+    """Whether a source is a file: `from 'x.parquet'` or `from read_csv('x.csv')`."""
+    if isinstance(node.this, exp.Func):
+        return function_name(node.this) in FILE_FUNCTIONS
+    span = span_of(node.this)
+    return span is not None and text[span[0]] == "'"
+
+
 def _check_table(text: str, node: exp.Table) -> None:
     this = node.this
     if isinstance(this, exp.Identifier):
         span = span_of(this)
-        if span and text[span[0]] == "'":
+        if reads_file(text, node):
             message = f"the query reads a file, {this.name!r}, past the catalog"
-            hint = "Add the file to the catalog as a database and use its table name."
+            hint = 'Add the file to the catalog as a database, or set local_files = "allow" in its [policy].'
             raise NotAllowed(message, sql=text, span=span, hint=hint)
         return
     if isinstance(this, exp.Func):

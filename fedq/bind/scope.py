@@ -245,7 +245,11 @@ class _Uses:
             elif isinstance(node, exp.Identifier):
                 if not isinstance(node.parent, (exp.Column, exp.Table, exp.TableAlias, exp.Alias)):
                     self._bare.add(node.name.lower())
-            elif isinstance(node, (exp.Columns, exp.Pivot)) or _is_natural(node) or _is_projected_star(node):
+            elif (
+                isinstance(node, (exp.Columns, exp.Pivot, exp.PositionalColumn))
+                or _is_natural(node)
+                or _is_projected_star(node)
+            ):
                 self._whole.add(id(node.find_ancestor(exp.Select)))
 
     def _add_column(self, column: exp.Column) -> None:

@@ -47,8 +47,8 @@ _MOST_DESCRIBED = 512
 class Engine:
     """The DuckDB that joins. Thread-safe; opened when the first query needs it."""
 
-    def __init__(self, memory_limit: str | None = None) -> None:
-        self._memory_limit = memory_limit
+    def __init__(self, memory_limit: str | None = None, *, has_files: bool = False) -> None:
+        self._memory_limit, self._has_files = memory_limit, has_files
         self._root: duckdb.DuckDBPyConnection | None = None
         self._spill: weakref.finalize[..., Engine] | None = None
         self._lock = threading.Lock()
@@ -75,7 +75,8 @@ class Engine:
             connection.execute(f"SET memory_limit = '{self._memory_limit}'")
         for name, value in SETTINGS.items():
             connection.execute(f"SET GLOBAL {name} = '{value}'")  # a plain SET would not reach the cursors
-        connection.execute("SET enable_external_access = false")
+        if not self._has_files:
+            connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
         return connection
 

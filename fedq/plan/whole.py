@@ -36,7 +36,7 @@ def whole_query(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: M
 
     Raises: NotPushed with the reason, where a part of the query is what prevents it.
     """
-    if len(query.databases) != 1:
+    if len(query.databases) != 1 or query.has_files:
         return None
     kind = kinds[query.databases[0]]
     if kind not in _DUCKDB_KINDS:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+import fedq
 from tests.oracle.support import Places
 
 #: every query here was chosen because one wrong step in `fedq/plan/reach.py` changes its rows
@@ -149,3 +150,36 @@ def test_a_limit_is_pushed_only_where_a_row_is_a_row(three: Places) -> None:
     assert (
         three.query("select unnest(case when id < 1400 then [] else [id] end) from b limit 4").to_arrow().num_rows == 4
     )
+
+
+#: columns that a query reads without naming them
+UNNAMED = [
+    "select #2, #1 from b order by #1 limit 5",
+    "select columns('k|z') from b where id < 9",
+    "select max(columns(*)) from b where id < 9",
+    "select b from b where id < 9",
+    "select * exclude (t) from b where id < 9",
+    "select * replace (z + 1 as z) from b where id < 9",
+    "select * like 'z%' from b where id < 9",
+    "select x.* from b x where id < 9",
+    "select struct_pack(*columns(*)) from b where id < 9",
+    "select count(*), count(b.*) from b where z = 5",
+    "from b where id < 9",
+    "select * from (unpivot b on k, z) where id < 9",
+    "pivot (from b where z < 4) on z using count(*) group by k",
+    "select unnest(b) from b where id < 9",
+    "select 1 from b where id < 9",
+    "select count(*) from a, b",
+]
+
+
+@pytest.mark.parametrize("sql", UNNAMED)
+def test_columns_that_are_read_without_being_named(three: Places, sql: str) -> None:
+    """A star, a position or a whole row reads columns that no word of the query names."""
+    three.check(sql, widths=False)
+
+
+def test_rowid_is_refused(three: Places) -> None:
+    """Row numbers of what was pulled are not row numbers of the table."""
+    with pytest.raises(fedq.ColumnNotFound, match="rowid"):
+        three.query("select rowid, id from b where z = 5")
