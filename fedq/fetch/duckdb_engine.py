@@ -10,6 +10,7 @@ queries read keeps one instance. DuckDB reports its errors as JSON here, so that
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ import duckdb
 import pyarrow as pa
 
 from fedq.errors import (
+    ComputeError,
     ConnectionFailed,
     DatabaseError,
     FedqError,
@@ -28,7 +30,7 @@ from fedq.errors import (
     ReadOnlyError,
 )
 from fedq.fetch.arrow import arrow_type
-from fedq.fetch.duckdb_values import UNFIT, expression, is_own_type
+from fedq.fetch.duckdb_values import CASTS, UNFIT, expression, is_own_type
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
 from fedq.types import VARCHAR
@@ -37,11 +39,20 @@ _SETTINGS = (
     "errors_as_json = true",
     "TimeZone = 'UTC'",
     "default_null_order = 'NULLS_LAST'",
+    "integer_division = false",
     "python_enable_replacements = false",
     "autoinstall_known_extensions = false",
     "autoload_known_extensions = false",
     "arrow_lossless_conversion = true",
 )
+#: kinds of errors that the data makes, and what to do
+_COMPUTING = {
+    "Conversion": "Use TRY_CAST to turn what does not convert into NULL.",
+    "OutofRange": "Cast to a wider type, such as HUGEINT or DOUBLE, before calculating.",
+    "OutOfRange": "Cast to a wider type, such as HUGEINT or DOUBLE, before calculating.",
+    "OutofMemory": "Ask for fewer columns, or add a condition.",
+    "OutOfMemory": "Ask for fewer columns, or add a condition.",
+}
 _BATCH_ROWS = 65_536
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)
 
@@ -53,12 +64,13 @@ class Engine:
         self._paths, self._folders = paths, folders
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
+        self._process = os.getpid()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection to the instance."""
         with self._lock:
-            if self._connection is None:
-                self._connection = self._start()
+            if self._connection is None or self._process != os.getpid():  # a DuckDB does not survive a fork
+                self._connection, self._process = self._start(), os.getpid()
             cursor = self._connection.cursor()
         cursor.execute("SET enable_progress_bar = false")  # it writes to stdout, and can only be set here
         return cursor
@@ -139,18 +151,34 @@ class DuckDBSession:
             yield pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in schema], schema=schema)
 
     def native(self, sql: str) -> Iterator[pa.RecordBatch]:
-        """Yield the rows of one SELECT. Raises: ReadOnlyError for any other statement."""
+        """Yield the rows of one SELECT; what travels as text does so here too.
+
+        Raises: ReadOnlyError for any other statement.
+        """
         statements = self._guarded(lambda: self._cursor.extract_statements(sql), sql)
         if len(statements) != 1 or statements[0].type not in _READS:
             message = f"database {self._name!r}: only one SELECT may be sent to it here"
             raise ReadOnlyError(message, hint="Use execute() to write.", database=self._name, statement=sql)
-        reader = self._run(sql)
+        reader = self._guarded(lambda: self._plain(sql).to_arrow_reader(_BATCH_ROWS), sql)
         is_empty = True
         for batch in self._batches(reader, sql):
             is_empty = False
             yield batch
         if is_empty:
             yield pa.RecordBatch.from_arrays([pa.nulls(0, field.type) for field in reader.schema], schema=reader.schema)
+
+    def _plain(self, sql: str) -> duckdb.DuckDBPyRelation:
+        """The statement's rows with columns of types that only DuckDB has an Arrow form for cast to what fedq reads."""
+        relation = self._cursor.sql(sql)
+        types = [str(type_) for type_ in relation.types]
+        if not any(type_ in CASTS for type_ in types):
+            return relation
+        names = ['"' + name.replace('"', '""') + '"' for name in relation.columns]
+        outputs = [
+            f"CAST(#{number} AS {CASTS[type_]}) AS {name}" if type_ in CASTS else f"#{number} AS {name}"
+            for number, (type_, name) in enumerate(zip(types, names, strict=True), 1)
+        ]
+        return relation.project(", ".join(outputs))
 
     def _run(self, sql: str, outputs: Sequence[Output] = ()) -> pa.RecordBatchReader:
         return self._guarded(lambda: self._cursor.sql(sql).to_arrow_reader(_BATCH_ROWS), sql, outputs)
@@ -224,6 +252,8 @@ def explained(name: str, kind: str, said: str, sql: str | None) -> FedqError:
     message = f"database {name!r}: DuckDB says: {said}"
     if kind == "Permission":
         return NotAllowed(message, hint="Only this database is read here.", database=name, statement=sql)
+    if kind in _COMPUTING:
+        return ComputeError(message, hint=_COMPUTING[kind], database=name, statement=sql, kind=kind)
     if kind == "IO":
         hint = "A file is missing, was changed while it was read, or is damaged."
         return DatabaseError(message, hint=hint, database=name, statement=sql, kind=kind)

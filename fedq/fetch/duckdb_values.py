@@ -18,6 +18,8 @@ from fedq.types import Type, parse_type
 
 #: what `error()` is given: number or name of the output, reason, the value's text
 UNFIT = re.compile(r"fedq-unfit (?P<column>\"(?:[^\"]|\"\")*\"|\d+) (?P<reason>[^|]*)\|(?P<value>.*)", re.DOTALL)
+#: what a column of a statement of the user's own is cast to; DuckDB raises where a value does not fit
+CASTS = {"UUID": "VARCHAR", "JSON": "VARCHAR", "HUGEINT": "DECIMAL(38,0)"}
 _LONGEST = 60
 _HUGE = "99999999999999999999999999999999999999"
 #: families that travel as text
