@@ -124,10 +124,15 @@ class MySQLDialect(Dialect):
         return super().limit(2**64 - 1 if rows is None and skipped else rows, skipped)
 
     def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
-        """LIKE by code points, with no escape character. Exact."""
-        if not has_own_rule(column):
+        """LIKE by code points. Exact.
+
+        A backslash escapes in MariaDB even under NO_BACKSLASH_ESCAPES, and ESCAPE '' is an error there: so the escape
+        character is one that the pattern does not have.
+        """
+        escape = next((mark for mark in "|~^!#=" if mark not in pattern), None)
+        if not has_own_rule(column) or escape is None:
             return None
-        return f"CONVERT({sql} USING utf8mb4) COLLATE utf8mb4_bin LIKE {pattern}", True
+        return f"CONVERT({sql} USING utf8mb4) COLLATE utf8mb4_bin LIKE {pattern} ESCAPE '{escape}'", True
 
     def same_text(self, sql: str, column: Column, literals: Sequence[str]) -> str | None:
         """A text column equals one of the literals, byte for byte, found by the column's index. Exact.
