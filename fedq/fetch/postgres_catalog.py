@@ -41,8 +41,10 @@ LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisd
 ORDER BY w.n, c.relname COLLATE "C" DESC, a.attnum
 """
 _EXACT = _TABLES.format(schema="s.nspname = w.schema", name="c.relname = w.name")
+# a name's own collation is "C", which knows the case of ASCII letters only
 _ANY_CASE = _TABLES.format(
-    schema="lower(s.nspname::text) = lower(w.schema)", name="lower(c.relname::text) = lower(w.name)"
+    schema="""lower(s.nspname::text COLLATE "default") = lower(w.schema)""",
+    name="""lower(c.relname::text COLLATE "default") = lower(w.name)""",
 )
 _LIST = """
 SELECT s.nspname AS schema, c.relname AS name FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
@@ -150,11 +152,18 @@ async def describe(
     fetch: Fetch, catalog: TypeCatalog, tables: Sequence[PhysicalTable], schemas: Sequence[str]
 ) -> list[TableSchema | None]:
     """Each table, None where there is none. A table without a schema is looked for in `schemas`, in that order."""
-    found = await _find(fetch, catalog, _EXACT, dict(enumerate(tables)), schemas)
-    missing = {index: table for index, table in enumerate(tables) if index not in found}
+    wanted = {index: table for index, table in enumerate(tables) if _is_sayable(table)}
+    found = await _find(fetch, catalog, _EXACT, wanted, schemas)
+    missing = {index: table for index, table in wanted.items() if index not in found}
     if missing:
         found |= await _find(fetch, catalog, _ANY_CASE, missing, schemas)
     return [found.get(index) for index in range(len(tables))]
+
+
+def _is_sayable(table: PhysicalTable) -> bool:
+    """Whether PostgreSQL could have a table of this name: not with a NUL or half a surrogate pair."""
+    name = f"{table.schema}{table.name}"
+    return "\0" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 async def _find(
