@@ -45,12 +45,23 @@ def bad_value(database: str, bad: Unrepresentable, outputs: Sequence[Output], re
         database,
         output,
         bad.text.decode(errors="backslashreplace"),
-        f"no {output.type} is that",
+        _reason(bad.text, output),
         table=f"{schema}.{table}" if table else None,
         key=_key(bad, output, result, (schema, table)) if table else None,
         is_native=result.select is None,
         is_shown=True,
     )
+
+
+def _reason(text: bytes, output: Output) -> str:
+    match output.type.family:
+        case "date" | "timestamp" | "timestamptz" if text[:5].endswith(b"-"):
+            return "there is no such day or time"
+        case "integer" | "decimal" | "float" | "interval" | "time":
+            return "it is no such number, or one too large or too precise"
+        case "text":
+            return "its bytes are no text"
+    return "it has another form"
 
 
 def _table(bad: Unrepresentable, fields: Sequence[Field]) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """Rows of the binary protocol, as the same texts that the text protocol sends.
 
 A FLOAT is printed with six digits: 16777216 arrives as 16777200. Where a statement is fedq's own the column is
-wrapped (`f+0e0`); a statement of the user is run as it is written, and if a FLOAT is in its result, in this form. It
+wrapped (`f - 0e0`); a statement of the user is run as it is written, and if a FLOAT is in its result, in this form. It
 is slower, so nothing else uses it.
 """
 

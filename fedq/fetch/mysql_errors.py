@@ -53,7 +53,7 @@ def classify(error: BaseException, database: str, *, is_connecting: bool = False
     said = str(error.args[1]) if number is not None and len(error.args) > 1 else str(error)
     at = f" at {where}" if where else ""
     text = f"database {database!r}{at}: {said}" + (f" (MySQL error {number})" if number else "")
-    facts: dict[str, Any] = {"database": database, "errno": number}
+    facts: dict[str, Any] = {"database": database, "number": number}
     if number in REFUSED or is_connecting:
         return ConnectionFailed(text, hint=_connection_hint(number), **facts)
     if number is None or number in GONE:

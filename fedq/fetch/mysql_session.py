@@ -102,6 +102,7 @@ class MySQLSession:
         self._is_idle = threading.Event()
         self._is_idle.set()
         self._position: str | None = None
+        self._number = 0
 
     @property
     def received(self) -> int:
@@ -149,6 +150,7 @@ class MySQLSession:
             if self._is_closed:
                 return
             self._is_closed = True
+        self._number += 1
         is_usable = False
         try:
             if not self._is_cancelled and self._stop_stream():
@@ -161,7 +163,7 @@ class MySQLSession:
     ) -> Iterator[pa.RecordBatch]:
         from pymysql import MySQLError
 
-        self._begin_statement()
+        number = self._begin_statement()
         wire = self._link.wire
         texts: list[pa.Array] = []
         try:
@@ -179,25 +181,31 @@ class MySQLSession:
                 if self._is_cancelled:
                     lost("the query was cancelled")
                 yield _batch(outputs, fields, texts, schema)
+                self._check_current(number)
                 is_empty = False
             self._check_warnings()
             if is_empty:
                 yield pa.RecordBatch.from_pylist([], schema) if len(schema) else _without_columns(0)
         except GeneratorExit:
-            self._stop_stream()
+            if number == self._number:
+                self._stop_stream()
             raise
         except Unrepresentable as bad:
             link = self._link if self._stop_stream() else None
             raise bad_value(self._name, bad, outputs, Result(link, fields, texts, select)) from None
         except (MySQLError, TimeoutError) as error:
             raise self._failure(error) from error
+        except FedqError:
+            raise
         except BaseException:  # Ctrl-C may come between receiving bytes and counting them
             wire.is_broken = True
             raise
         finally:
-            self._is_idle.set()
+            if number == self._number:
+                self._is_idle.set()
 
-    def _begin_statement(self) -> None:
+    def _begin_statement(self) -> int:
+        """The number of the statement that may now be sent; a reader of an earlier one is cut off."""
         if self._is_closed or not self._stop_stream():
             message = f"database {self._name!r}: the session is closed or its connection broke before"
             raise ConnectionLost(message, hint="Run the query again.", database=self._name)
@@ -205,6 +213,16 @@ class MySQLSession:
             if self._is_cancelled:
                 raise QueryCancelled
             self._is_idle.clear()
+            self._number += 1
+            return self._number
+
+    def _check_current(self, number: int) -> None:
+        """A reader that goes on after another statement, or another session, took the connection would get its rows."""
+        if number != self._number:
+            message = (
+                f"database {self._name!r}: another statement began, or the session was closed, before all was read"
+            )
+            raise ConnectionLost(message, hint="Read a result to its end first.", database=self._name)
 
     def _check_warnings(self) -> None:
         """The server cuts a text that it computes, or makes it NULL, with no more than a warning."""

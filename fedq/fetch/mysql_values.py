@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fedq.dialects.mysql import GEOMETRIES, base_type, has_own_rule, has_unicode_for_all
-from fedq.fetch.arrow import arrow_type
+from fedq.fetch.arrow import arrow_type, decimals
 from fedq.fetch.mysql_wire import Field
 from fedq.fetch.source import Output
 from fedq.types import Type
@@ -55,7 +55,7 @@ def expression(output: Output) -> str:
     column = output.column
     base = base_type(column.native) if column is not None else ""
     if base == "float" or (column is None and output.type.name == "FLOAT"):
-        return f"(({output.sql})+0e0)"  # a FLOAT is printed with six digits, a DOUBLE with all
+        return f"({output.sql} - 0e0)"  # a FLOAT is printed with six digits, a DOUBLE with all
     if base == "bit":
         return f"CAST({output.sql} AS UNSIGNED)"
     if base in GEOMETRIES:
@@ -134,6 +134,8 @@ def _fast(texts: pa.Array, type_: Type, to: pa.DataType) -> pa.Array:
         return plain.cast(pa.float64()).cast(to)
     if type_.name == "TIMESTAMPTZ":  # sessions are in UTC
         return plain.cast(pa.timestamp("us")).cast(to)
+    if pa.types.is_decimal(to):
+        return decimals(plain, to)
     return plain.cast(to)
 
 
