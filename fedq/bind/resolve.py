@@ -231,7 +231,7 @@ def _not_found(text: str, node: exp.Table, name: str, lookup: Lookup, catalog: C
     )
     near = difflib.get_close_matches(name.lower(), [known.lower() for known in names], 1, 0.6)
     suggestion = next((known for known in names if near and known.lower() == near[0]), None)
-    where = f"catalog {catalog.file}" if catalog.file else "the catalog"
+    where = f"catalog {catalog.file.rpartition('/')[2]}" if catalog.file else "the catalog"
     hint = (
         f"Did you mean {suggestion!r}?"
         if suggestion

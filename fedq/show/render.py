@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -72,9 +73,15 @@ def full_error_text(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
+def short_path(file: str) -> str:
+    """The path from here where that is shorter."""
+    relative = os.path.relpath(file)
+    return file if relative.startswith("..") else f"./{relative}"
+
+
 def glance(fed: Federation) -> Shown:
     """The catalog at a glance: databases, and tables with where they live."""
-    where = fed.catalog.file or "a catalog made in code"
+    where = short_path(fed.catalog.file) if fed.catalog.file else "made in code"
     profile = f" · profile {fed.catalog.profile}" if fed.catalog.profile else ""
     head = f"catalog {where}{profile}"
     sections = [("databases", fed.databases()), ("tables", _tables(fed))]
