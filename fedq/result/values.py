@@ -160,7 +160,7 @@ def _nested_values(cells: Cells) -> list[Any]:
 
 
 def _with_dicts(value: Any, kind: pa.DataType) -> Any:
-    """A nested value with its maps as dicts; one whose keys repeat or cannot be keys of a dict stays a list of pairs."""
+    """A nested value with its maps as dicts; one whose keys repeat or cannot be hashed stays a list of pairs."""
     import pyarrow as pa
 
     if value is None or not pa.types.is_nested(kind) or pa.types.is_union(kind):

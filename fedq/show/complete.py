@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -118,7 +119,9 @@ def register(shell: InteractiveShell) -> Any:
     def find() -> Federation:
         from fedq import federation
 
-        return federation.default()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is risky in the catalog is said when a query runs
+            return federation.default()
 
     names = KnownNames(find, lambda: shell.user_ns)
 

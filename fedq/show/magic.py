@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import difflib
 import importlib
-import os
 import sys
 import threading
 import warnings
@@ -19,7 +18,7 @@ from IPython.display import DisplayHandle, display
 from traitlets import Bool, Float, Integer
 from traitlets.config import Configurable
 
-from fedq.errors import CatalogError, FedqError, FedqWarning, NotAllowed, ParameterError, SQLSyntaxError
+from fedq.errors import CatalogError, CatalogWarning, FedqError, FedqWarning, NotAllowed, ParameterError, SQLSyntaxError
 from fedq.show import options, render
 from fedq.show.options import Options, Request
 from fedq.show.progress import Display, Terminal, shown
@@ -97,6 +96,8 @@ class FedqMagics(Magics):
         self._ipython = shell
         self._config = config
         self._others: dict[tuple[str | None, str | None, float], Federation] = {}
+        self._told: set[str] = set()
+        """Warnings about catalogs that were shown already: every query reads the catalog again."""
 
     @no_var_expand
     @needs_local_scope
@@ -148,13 +149,16 @@ class FedqMagics(Magics):
         """Do the work and show fedq's warnings of it as one block; filters of the user hold, other warnings go on."""
         # No simplefilter: "ignore" still drops a warning and "error" still raises it.
         with warnings.catch_warnings(record=True) as caught:
-            try:
-                value = work()
-            finally:
-                notes = [record.message for record in caught if isinstance(record.message, FedqWarning)]
-                others = [record for record in caught if not isinstance(record.message, FedqWarning)]
-        for record in others:
-            warnings.showwarning(record.message, record.category, record.filename, record.lineno)
+            value = work()
+        notes: list[Warning] = []
+        for record in caught:
+            if not isinstance(record.message, FedqWarning):
+                warnings.showwarning(record.message, record.category, record.filename, record.lineno)
+            elif not isinstance(record.message, CatalogWarning):
+                notes.append(record.message)
+            elif str(record.message) not in self._told:
+                self._told.add(str(record.message))
+                notes.append(record.message)
         if notes and not chosen.quiet:
             _display(render.warnings_block(notes))
         return value
@@ -168,8 +172,15 @@ class FedqMagics(Magics):
             return NotebookLine() if getattr(kernel, "_allow_stdin", False) else None
         return Terminal() if sys.stderr.isatty() else None
 
+    def greet(self) -> None:
+        """Say what was loaded."""
+        print(self._noted(Options(), _greeting))
+
     def _federation(self, chosen: Options) -> Federation:
         """The default federation, or the one of another catalog or profile."""
+        return cast("Federation", self._noted(chosen, lambda: self._find(chosen)))
+
+    def _find(self, chosen: Options) -> Federation:
         from fedq import federation
 
         if chosen.catalog is None and chosen.profile is None:
@@ -272,7 +283,7 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     _configurables(shell).append(config)
     _loaded[shell] = (config, register(shell))
-    print(_greeting())
+    magics.greet()
     _Warming().start()
 
 
@@ -299,8 +310,9 @@ def _greeting() -> str:
     from fedq import __version__
     from fedq.catalog.config import load_catalog
 
+    loaded = sys.modules.get("fedq.federation")
     try:
-        catalog = load_catalog()
+        catalog = load_catalog() if loaded is None else loaded.default().catalog  # `use` may have chosen one
     except CatalogError as error:
         if not error.facts.get("file"):
             return f"fedq {__version__} · no fedq.toml found; %fedq :connect name=URL adds a database"
@@ -309,14 +321,7 @@ def _greeting() -> str:
     listed = " · ".join(
         f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts if count or noun == "database"
     )
-    return f"fedq {__version__} · catalog {_short(catalog.file)} · {listed}"
-
-
-def _short(file: str | None) -> str:
-    if file is None:
-        return "in code"
-    relative = os.path.relpath(file)
-    return file if relative.startswith("..") else f"./{relative}"
+    return f"fedq {__version__} · catalog {render.short_path(catalog.file) if catalog.file else 'in code'} · {listed}"
 
 
 class _Warming(threading.Thread):

@@ -222,7 +222,7 @@ def test_a_data_frame_is_a_table(kernel: Kernel) -> None:
         "a result is a table too"
     )
     kernel.run(
-        "def f():\n    inner = pd.DataFrame({'x': [7]})\n    r = %fedq select x from inner\n    return r.scalar()"
+        "def f():\n    scores = pd.DataFrame({'x': [7]})\n    r = %fedq select x from scores\n    return r.scalar()"
     )
     assert kernel.run("print(f())").stdout == "7\n"
 
@@ -257,6 +257,31 @@ def test_warnings_can_be_silenced_or_be_errors(kernel: Kernel) -> None:
     )
     cell = kernel.run(f"warnings.filterwarnings('error', category=fedq.CrossDatabaseWarning)\n%fedq {BOTH}")
     assert cell.ename == "CrossDatabaseWarning" and "site-packages" not in cell.traceback
+
+
+def test_a_risky_catalog_is_mentioned_once(folder: Path) -> None:
+    home = folder / "risky"
+    home.mkdir()
+    (home / "fedq.toml").write_text('version = 1\n[databases]\npg.url = "postgresql://app:pw-Heron-1@127.0.0.1:1/x"\n')
+    kernel = Kernel(home)
+    try:
+        cell = kernel.run("%load_ext fedq")
+        assert (
+            "CatalogWarning FQ110" in cell.notes and "pw-Heron-1" not in cell.notes + cell.stdout and cell.stderr == ""
+        )
+        kernel.complete("%fedq --us│")
+        cell = kernel.run("%fedq select 1 as x")
+        assert (cell.notes, cell.stderr, cell.status) == ("", "", "ok")
+    finally:
+        kernel.close()
+
+
+def test_a_federation_of_ones_own(kernel: Kernel) -> None:
+    kernel.run(
+        "fedq.use(fedq.connect({'databases': {'mine': {'url': 'sqlite:///crm.db'}}, 'tables': {'people': {'database': 'mine', 'table': 'users'}}}))"
+    )
+    assert "catalog in code · 1 database · 1 table" in kernel.run("%reload_ext fedq").stdout
+    assert kernel.run("r = %fedq select count(*) from people\nprint(r.scalar())").stdout == "2\n"
 
 
 # --- errors
