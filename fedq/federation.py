@@ -5,6 +5,7 @@ The module-level functions are the same methods on the default federation, that 
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fedq.bind.bound import BoundQuery, bind
 from fedq.bind.resolve import FRAMES, Placing
 from fedq.bind.scope import ORIGIN, Occurrence
-from fedq.catalog.config import load_catalog
+from fedq.catalog.config import find_catalog, load_catalog
 from fedq.catalog.model import Catalog, Database
 from fedq.catalog.suggest import nearest
 from fedq.catalog.units import seconds, size
@@ -166,6 +167,11 @@ class Federation:
         self._runs.add(run)
         try:
             return Work(work).result(run.cancel, call.limits.timeout)
+        except FedqError as error:
+            error.message = self._sources.masked(
+                error.message
+            )  # the last fence: no driver's sentence may show a secret
+            raise
         finally:
             self._runs.discard(run)
 
@@ -222,7 +228,7 @@ class Federation:
                 )
             from fedq.catalog.edit import save_assignment
 
-            save_assignment(Path(self.catalog.file), tables, database)
+            save_assignment(Path(self.catalog.file), tables, database, profile=self.catalog.profile)
         return Federation(self.catalog.assign(tables, database), placing=self._placing, shared=self)
 
     @contextmanager
@@ -392,10 +398,13 @@ def default() -> Federation:
     global _nearest
     if _chosen is not None:
         return _chosen
-    catalog = load_catalog()
+    file = find_catalog(os.environ, Path.cwd())
+    state = file.stat() if file is not None else None
+    settings = tuple(item for item in os.environ.items() if item[0].startswith("FEDQ"))
+    stamp = (file, state and (state.st_mtime_ns, state.st_size), settings)
     with _lock:
-        if _nearest is None or _nearest[0] != catalog:
-            _nearest = (catalog, Federation(catalog))
+        if _nearest is None or _nearest[0] != stamp:
+            _nearest = (stamp, Federation(load_catalog()))
         return _nearest[1]
 
 

@@ -9,7 +9,7 @@ from importlib import import_module
 
 from fedq.catalog.model import Catalog, Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
-from fedq.catalog.secrets import read_secret
+from fedq.catalog.secrets import mask, read_secret
 from fedq.errors import ConnectionFailed, DriverMissing
 from fedq.fetch.source import Source
 
@@ -23,13 +23,17 @@ _CLASSES = {
 }
 
 
-def open_source(database: Database) -> Source:
-    """The source of one database; nothing connects yet."""
+def open_source(database: Database, learned: Callable[[str], None]) -> Source:
+    """The source of one database; nothing connects yet. `learned` is told each secret when it is read."""
     module, name = _CLASSES[database.kind]
     make: Callable[[Database, Callable[[], str | None]], Source] = getattr(import_module(module), name)
 
     def password() -> str | None:
-        return str(read_secret(database.password)) if database.password is not None else None
+        if database.password is None:
+            return None
+        secret = read_secret(database.password)
+        learned(secret)
+        return secret
 
     return make(database, password)
 
@@ -40,14 +44,19 @@ class Sources:
     def __init__(self, catalog: Catalog) -> None:
         self._databases = dict(catalog.databases)
         self._open: dict[str, Source] = {}
+        self._secrets: set[str] = set()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
 
     def __getitem__(self, name: str) -> Source:
         with self._lock:
             if name not in self._open:
-                self._open[name] = open_source(self._databases[name])
+                self._open[name] = open_source(self._databases[name], self._secrets.add)
             return self._open[name]
+
+    def masked(self, text: str) -> str:
+        """A text without any secret that was read so far."""
+        return mask(text, self._secrets) if self._secrets else text
 
     def names(self) -> Sequence[str]:
         """The databases there are."""

@@ -162,7 +162,6 @@ UNNAMED = [
     "select * replace (z + 1 as z) from b where id < 9",
     "select * like 'z%' from b where id < 9",
     "select x.* from b x where id < 9",
-    "select struct_pack(*columns(*)) from b where id < 9",
     "select count(*), count(b.*) from b where z = 5",
     "from b where id < 9",
     "select * from (unpivot b on k, z) where id < 9",
