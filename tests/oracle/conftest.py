@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.oracle.support import SERVERS, Places
@@ -18,12 +20,13 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="module")
 def places(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Places:
     """Empty places for a module; servers that are not there are found missing when they are used."""
-    made = Places(tmp_path_factory.mktemp("places"), *(_server(request, name) for name in SERVERS))
+    made = Places(tmp_path_factory.mktemp("places"), *(server_or_none(request, name) for name in SERVERS))
     request.addfinalizer(made.end)
     return made
 
 
-def _server(request: pytest.FixtureRequest, name: str):
+def server_or_none(request: pytest.FixtureRequest, name: str) -> Any:
+    """A server's fixture, or None where it is not installed."""
     try:
         return request.getfixturevalue(name)
     except pytest.skip.Exception:

@@ -185,6 +185,25 @@ class Places:
                 f"INSERT INTO {backquoted(table)} VALUES {row}", [[_mariadb(value) for value in r] for r in rows]
             )
 
+    def refill_sqlite(self, table: str) -> None:
+        """The oracle's rows again, in the table that is there."""
+        connection = sqlite3.connect(self.sqlite_file(), timeout=30)
+        with connection:
+            connection.execute(f"DELETE FROM {quoted(table)}")
+            rows = [[_sqlite(value) for value in row] for row in self.rows(table)]
+            if rows:
+                marks = ", ".join("?" * len(rows[0]))
+                connection.executemany(f"INSERT INTO {quoted(table)} VALUES ({marks})", rows)
+        connection.close()
+
+    def refill_duckdb(self, table: str) -> None:
+        """The oracle's rows again."""
+        self._put_duckdb(table, {}, {}, [])
+
+    def refill_parquet(self, table: str) -> None:
+        """The oracle's rows again."""
+        self._put_parquet(table, {}, {}, [])
+
     def _put_sqlite(self, table: str, columns: dict[str, str], native: dict[str, str], key: list[str]) -> None:
         connection = sqlite3.connect(self.sqlite_file())
         with connection:

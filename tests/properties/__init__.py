@@ -1,0 +1,1 @@
+"""Random tables in random places, random queries: what fedq answers is what one DuckDB answers."""

@@ -1,0 +1,68 @@
+"""Where random tables live: made once, refilled for every example, so that an example costs milliseconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fedq.errors import FedqError
+from tests.oracle.support import LOCAL, Places
+from tests.properties.grammar import COLUMNS, TEXT, Case, Table
+
+NUMBERS = range(3)
+
+
+class World:
+    """Three tables in every engine, and the oracle."""
+
+    def __init__(self, folder: Path, postgres: Any = None, mariadb: Any = None) -> None:
+        self.places = Places(folder, postgres, mariadb)
+        servers = {"postgres": postgres, "mariadb": mariadb}
+        self.engines = tuple(name for name, server in servers.items() if server is not None) + LOCAL
+        for engine in self.engines:
+            for number in NUMBERS:
+                table = Table(number, engine, ())
+                self.places.define(table.name, ", ".join(f"{name} {type_}" for name, type_ in COLUMNS.items()))
+                native = {"s": TEXT[engine][number]} if engine in TEXT else None
+                self.places.put(table.name, engine, native=native, key=() if engine == "frame" else ("id",))
+
+    def check(self, case: Case) -> None:
+        """fedq answers every query of the case as the oracle does. Raises: AssertionError that shows the whole case."""
+        self.places.frames = {}
+        for table in case.tables:
+            self._fill(table)
+        for query in case.queries:
+            try:
+                self.places.check(query.sql, ordered=query.is_ordered)
+            except (AssertionError, FedqError) as problem:
+                shown = "\n".join(f"{table.name}: {list(map(list, table.rows))}" for table in case.tables)
+                raise AssertionError(f"{shown}\n{query.sql}\n{type(problem).__name__}: {problem}") from problem
+
+    def close(self) -> None:
+        """Close everything."""
+        self.places.end()
+
+    def _fill(self, table: Table) -> None:
+        places, name = self.places, table.name
+        places.oracle.execute(f"DELETE FROM {name}")
+        marks = ", ".join("?" * len(COLUMNS))
+        if table.rows:
+            places.oracle.executemany(f"INSERT INTO {name} VALUES ({marks})", list(table.rows))
+        match table.engine:
+            case "postgres":
+                cursor = places.connection("postgres").cursor()
+                cursor.execute(f"DELETE FROM {name}")
+                with cursor.copy(f"COPY {name} FROM STDIN") as copy:
+                    for row in table.rows:
+                        copy.write_row(row)
+            case "mariadb":
+                cursor = places.connection("mariadb").cursor()
+                cursor.execute(f"DELETE FROM {name}")
+                if table.rows:
+                    cursor.executemany(f"INSERT INTO {name} VALUES ({marks.replace('?', '%s')})", list(table.rows))
+            case "sqlite":
+                places.refill_sqlite(name)
+            case "duckdb":
+                places.refill_duckdb(name)
+            case engine:
+                places.put(name, engine) if engine == "frame" else places.refill_parquet(name)
