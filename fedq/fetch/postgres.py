@@ -108,7 +108,7 @@ class PostgresSource:
         thread, _ = self._running()
         try:
             driver = thread.call(connect(self._target, self._password()))
-        except DRIVER_ERRORS as error:
+        except (*DRIVER_ERRORS, ValueError) as error:  # ValueError: a host or user that cannot be written
             seconds = self._target.connect_timeout
             raise connect_error(error, self.name, str(self._target), seconds) from without_frames(error)
         connection = PostgresConnection(driver, thread)

@@ -96,7 +96,8 @@ async def connect(target: Target, password: str | None) -> asyncpg.Connection:
         **{key: value for key, value in options.items() if value is not None},
         host=target.host or "localhost",  # the URL alone decides: asyncpg's own default is the environment, or a socket
         port=target.port,
-        password=password,
+        # a plain str: the driver's login refuses the catalog's masked kind
+        password=password.encode().decode() if password is not None else None,
         timeout=target.connect_timeout,
         target_session_attrs=target.session_attributes,
         max_cached_statement_lifetime=0,
