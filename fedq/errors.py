@@ -20,6 +20,7 @@
     ├── PullTooLarge          FQ502   more rows or bytes than max_pull
     ├── ComputeError          FQ503   the local engine failed on the data: overflow, conversion, memory
     ├── ResultError           FQ504   LookupError; one(), scalar() or a column asked of a result that has none
+    ├── OrphanRows            FQ505   rows whose other side is missing; found by check(relations=True)
     ├── ReadOnlyError         FQ601   a write to something that is read-only
     ├── StaleReplicaError     FQ602
     ├── ShardKeyError         FQ603
@@ -58,6 +59,7 @@ __all__ = [
     "InvalidQuery",
     "MoveError",
     "NotAllowed",
+    "OrphanRows",
     "ParameterError",
     "PullTooLarge",
     "QueryCancelled",
@@ -256,6 +258,12 @@ class ResultError(FedqError, LookupError):
     """The result does not have what was asked of it: one row, a column of that name. Do: look at `result.columns`."""
 
     code = "FQ504"
+
+
+class OrphanRows(FedqError):
+    """Rows of a declared relation whose other side is missing. Do: add the missing rows, or correct the relation."""
+
+    code = "FQ505"
 
 
 class ReadOnlyError(FedqError):

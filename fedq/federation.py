@@ -249,11 +249,29 @@ class Federation:
         return self._ask(lambda: list_columns(table, self.catalog, self._sources, self._placing))
 
     def check(self, *, relations: bool = False) -> Report:
-        """Every problem of the catalog at once: secrets, connections, tables, columns."""
-        del (
-            relations
-        )  # rows without their other side need declared relations to be queried; checked where relations are
-        return self._ask(lambda: check_catalog_live(self.catalog, self._sources))
+        """Every problem of the catalog at once: secrets, connections, tables, columns.
+
+        With `relations` also rows whose other side is missing.
+        """
+        report = self._ask(lambda: check_catalog_live(self.catalog, self._sources))
+        if not relations:
+            return report
+        found = [problem for relation in self.catalog.relations if (problem := self._orphans(relation)) is not None]
+        return replace(report, problems=(*report.problems, *found))
+
+    def _orphans(self, relation: Relation) -> FedqError | None:
+        """What is wrong with one relation: its rows without another side, or why that cannot be told."""
+        try:
+            missing = self.query(orphan_query(relation), on_cross_db="allow").rows()
+        except FedqError as error:
+            return error
+        if not missing:
+            return None
+        examples = ", ".join(str(row[:-1] if len(row) > 2 else row[0]) for row in missing)
+        columns = ", ".join(relation.from_columns)
+        message = f"{missing[0][-1]} distinct values of {relation.from_table}.{columns} are not in {relation.to_table}"
+        hint = f"For example {examples} (relation {relation.name!r}, {relation.place}). Add those rows, or correct it."
+        return OrphanRows(message, hint=hint, relation=relation.name, count=missing[0][-1])
 
     def _ask(self, task: Callable[[], T]) -> T:
         return Work(task).result(lambda: None, self.catalog.policy.timeout)

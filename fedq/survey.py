@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fedq.bind.resolve import Placing, bind_table, resolve_tables
-from fedq.catalog.model import Catalog, TableEntry
+from fedq.catalog.model import Catalog, Relation, TableEntry
 from fedq.catalog.schema import PhysicalTable
 from fedq.errors import FedqError, TableNotFound
 from fedq.fetch.open import QueryLookup, Sources
@@ -83,6 +83,20 @@ def list_columns(name: str, catalog: Catalog, sources: Sources, placing: Placing
         for column in table.columns
     ]
     return Result.from_rows(columns, rows)
+
+
+def orphan_query(relation: Relation) -> str:
+    """The query for the keys of a relation that its other side does not have, with their number in the last column.
+
+    >>> orphan_query(Relation("r", "invoices", ("user_id",), "users", ("id",))).partition("ANTI")[2]
+    ' JOIN "users" t ON f."user_id" = t."id" WHERE f."user_id" IS NOT NULL) LIMIT 3'
+    """
+    pairs = list(zip(relation.from_columns, relation.to_columns, strict=True))
+    keys = ", ".join(f'f."{own}"' for own, _ in pairs)
+    on = " AND ".join(f'f."{own}" = t."{other}"' for own, other in pairs)
+    known = " AND ".join(f'f."{own}" IS NOT NULL' for own, _ in pairs)
+    inner = f'FROM "{relation.from_table}" f ANTI JOIN "{relation.to_table}" t ON {on} WHERE {known}'
+    return f"SELECT *, count(*) OVER () FROM (SELECT DISTINCT {keys} {inner}) LIMIT 3"
 
 
 def check_catalog_live(catalog: Catalog, sources: Sources) -> Report:
