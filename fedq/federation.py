@@ -21,10 +21,10 @@ from fedq.bind.bound import BoundQuery, bind
 from fedq.bind.resolve import FRAMES, Placing
 from fedq.bind.scope import ORIGIN, Occurrence
 from fedq.catalog.config import find_catalog, load_catalog
-from fedq.catalog.model import Catalog, Database
+from fedq.catalog.model import Catalog, Database, Relation
 from fedq.catalog.suggest import nearest
 from fedq.catalog.units import seconds, size
-from fedq.errors import CatalogError, ColumnNotFound, FedqError, ParameterError, ShadowedNameWarning
+from fedq.errors import CatalogError, ColumnNotFound, FedqError, OrphanRows, ParameterError, ShadowedNameWarning
 from fedq.events import Listener, ignore
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.join.duckdb import Bench, Engine, Shell
@@ -34,7 +34,7 @@ from fedq.plan.nodes import Plan
 from fedq.result import Result
 from fedq.run.pulls import Limits, Run
 from fedq.run.wait import Work
-from fedq.survey import check_catalog_live, list_columns, list_databases, list_tables
+from fedq.survey import check_catalog_live, list_columns, list_databases, list_tables, orphan_query
 from fedq.types import VARCHAR, Type
 
 if TYPE_CHECKING:
