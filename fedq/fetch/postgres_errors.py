@@ -33,6 +33,9 @@ _CONNECT_HINTS = {
 }
 _LOST = ("57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
 _HINTS = {
+    "42P01": "No such table in the search path: check the name, or write schema.table.",
+    "42703": "No such column: check the name.",
+    "25006": "Queries only read; write with `execute`.",
     "42501": "Grant SELECT on it to the user of the URL.",
     "40001": "The server gave the snapshot up. Run the query again.",
     "55P03": "Another session holds a lock. Run the query again.",
@@ -67,7 +70,7 @@ def read_error(error: BaseException, database: str, *, timeout: float | None = N
         kinds: dict[str | None, type[FedqError]] = {
             "42P01": TableNotFound, "42703": ColumnNotFound, "25006": ReadOnlyError,
         }  # fmt: skip
-        hint = _HINTS.get(state or "") or getattr(error, "hint", None)
+        hint = _HINTS.get(state or "") or getattr(error, "hint", None) or "The words are PostgreSQL's own."
         return kinds.get(state, DatabaseError)(message, hint=hint, database=database, sqlstate=state)
     return ConnectionLost(
         f"database {database!r}: the connection broke: {says}",

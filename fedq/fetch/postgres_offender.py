@@ -11,10 +11,9 @@ from fedq.catalog.schema import PhysicalTable
 from fedq.dialects.base import Unsayable
 from fedq.dialects.postgres import POSTGRES
 from fedq.errors import SQLSyntaxError, ValueNotRepresentable
+from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
 from fedq.sql import exp, parse
-
-_SHOWN = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +59,18 @@ def key_query(select: Select, output: Output, offender: Offender, key: tuple[str
 
 
 def not_representable(
-    database: str, output: Output, found: tuple[str, str], offender: Offender | None, key: dict[str, str] | None = None
+    database: str,
+    output: Output,
+    found: tuple[str, str],
+    offender: Offender | None = None,
+    key: dict[str, str] | None = None,
 ) -> ValueNotRepresentable:
     """The error for one value. `found` is PostgreSQL's text for it, and why it cannot be read."""
     text, reason = found
-    name = offender.column if offender else (output.column.physical if output.column else output.name)
     table = offender.table.name if offender else None
-    where = ".".join(part for part in (database, offender.table.schema if offender else None, table, name) if part)
-    row = " in the row with " + ", ".join(f"{part} = {value}" for part, value in key.items()) if key else ""
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    entry = f"tables.{table}.columns.{name}" if table else f"the column entry of {name}"
-    declared = 'type = "DECIMAL(38,10)", or another that holds it, or ' if output.type.family == "float" else ""
-    return ValueNotRepresentable(
-        f"{where}: {shown!r}{row} cannot be read as {output.type}: {reason}",
-        hint=f'Set in the catalog, in {entry}: {declared}on_unrepresentable = "text" (its text) or "null".',
-        database=database,
-        table=table,
-        column=name,
-        key=key,
-        value=text,
-        type=str(output.type),
-    )
+    is_native = output.sql == ""
+    error = refused(database, output, text, reason, table=table, key=key, is_native=is_native, is_shown=True)
+    if not is_native and output.column is not None and output.column.native.startswith("numeric"):
+        name = output.column.name
+        error.hint = f'{error.hint} Or declare what holds it: columns = {{ {name} = {{ type = "DECIMAL(38,10)" }} }}.'
+    return error

@@ -68,7 +68,7 @@ class PostgresSession:
             yield from self._batches(text, outputs)
         except BadValue as bad:
             output = outputs[bad.index]
-            raise offenders.not_representable(self._source.name, output, (bad.text, bad.reason), None) from None
+            raise offenders.not_representable(self._source.name, output, (bad.text, bad.reason)) from None
 
     def cancel(self) -> None:
         """Free the reader now; the server is told in the background."""

@@ -75,7 +75,7 @@ def native_output(name: str, native: NativeType, written: str) -> Output:
         name=name, type=type_, physical=name, native=written, comparison=comparison,
         collation=collation.name if collation else None,
     )  # fmt: skip
-    return Output(sql=POSTGRES.quote(name), name=name, type=type_, column=column)
+    return Output(sql="", name=name, type=type_, column=column)
 
 
 def user_statement(sql: str) -> tuple[str, bool]:
