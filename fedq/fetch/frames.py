@@ -22,7 +22,6 @@ from fedq.fetch.duckdb_engine import DuckDBSession, Engine, error_facts
 from fedq.fetch.frames_arrow import arrow_table
 from fedq.types import parse_type
 
-
 _ENGINE = Engine()
 
 

@@ -413,7 +413,14 @@ def _no_constant(name: str) -> Any:
     raise ValueError(name)
 
 
+def _interval(value: Any, type_: Type) -> Any:
+    if type(value) is not dt.timedelta:
+        raise _wrong(value, type_)
+    return pa.MonthDayNano([0, value.days, value.seconds * 1_000_000_000 + value.microseconds * 1_000])
+
+
 _ONE: dict[str, Callable[[Any, Type], Any]] = {
     "integer": _integer, "boolean": _boolean, "float": _float, "decimal": _decimal, "text": _text, "blob": _blob,
     "date": _date, "timestamp": _timestamp, "timestamptz": _timestamp, "time": _time, "uuid": _uuid, "json": _json,
+    "interval": _interval,
 }  # fmt: skip
