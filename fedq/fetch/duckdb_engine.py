@@ -30,6 +30,7 @@ from fedq.errors import (
     ReadOnlyError,
 )
 from fedq.fetch.arrow import arrow_type
+from fedq.fetch.duckdb_export import in_common_form
 from fedq.fetch.duckdb_values import CASTS, UNFIT, expression, is_own_type
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
@@ -159,7 +160,7 @@ class DuckDBSession:
         if len(statements) != 1 or statements[0].type not in _READS:
             message = f"database {self._name!r}: only one SELECT may be sent to it here"
             raise ReadOnlyError(message, hint="Use execute() to write.", database=self._name, statement=sql)
-        reader = self._guarded(lambda: self._plain(sql).to_arrow_reader(_BATCH_ROWS), sql)
+        reader = self._guarded(lambda: in_common_form(self._plain(sql).to_arrow_reader(_BATCH_ROWS)), sql)
         is_empty = True
         for batch in self._batches(reader, sql):
             is_empty = False
