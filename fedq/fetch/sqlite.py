@@ -79,7 +79,7 @@ class SQLiteSource:
         try:
             connection.begin(Limit())
             try:
-                answer = question(Reader(connection.raw, self._policy))
+                answer = question(Reader(connection.raw, self._policy, connection.identity))
             except sqlite3.Error as error:
                 raise explained(error, self.name, self._path) from error
             finally:

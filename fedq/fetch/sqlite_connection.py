@@ -22,9 +22,11 @@ _OLDEST = (3, 37, 0)
 #: SQLite instructions between two looks at the clock: a few milliseconds
 _STEPS = 100_000
 _READS = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE)
+_CHANGES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
 _REFUSED_FUNCTIONS = ("load_extension", "fts3_tokenizer")
 _PRAGMAS = (
     "schema_version", "table_list", "table_xinfo", "index_list", "index_info", "encoding", "page_count", "page_size",
+    "data_version",
 )  # fmt: skip
 _LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _UNREADABLE = (
@@ -170,6 +172,8 @@ def _authorize(action: int, one: str | None, two: str | None, schema: str | None
     if action == sqlite3.SQLITE_PRAGMA:
         is_question = two is None or (one or "").lower() in ("table_xinfo", "index_list", "index_info")
         return sqlite3.SQLITE_OK if (one or "").lower() in _PRAGMAS and is_question else sqlite3.SQLITE_DENY
-    # TRANSACTION is the session's own BEGIN and ROLLBACK; a virtual table declares itself by an update that is none
-    is_harmless = action == sqlite3.SQLITE_TRANSACTION or (action == sqlite3.SQLITE_UPDATE and one == "sqlite_master")
-    return sqlite3.SQLITE_OK if is_harmless else sqlite3.SQLITE_DENY
+    if action == sqlite3.SQLITE_TRANSACTION:  # the session's own BEGIN and ROLLBACK
+        return sqlite3.SQLITE_OK
+    # virtual tables prepare their writes when they are opened; on a database opened with mode=ro, none can be run
+    is_prepared = action in _CHANGES and schema == "main"
+    return sqlite3.SQLITE_OK if is_prepared else sqlite3.SQLITE_DENY

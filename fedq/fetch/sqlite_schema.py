@@ -107,8 +107,8 @@ def _by_affinity(name: str) -> Type | None:
 class Reader:
     """Reads the schema of one database over one connection, inside of that connection's transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, policy: str) -> None:
-        self._connection, self._policy = connection, policy
+    def __init__(self, connection: sqlite3.Connection, policy: str, file: object = None) -> None:
+        self._connection, self._policy, self._file = connection, policy, file
         self._is_utf16 = str(self._value("PRAGMA encoding")).upper().startswith("UTF-16")
 
     def _value(self, sql: str, *parameters: object) -> object:
@@ -116,8 +116,8 @@ class Reader:
         return row[0] if row else None
 
     def version(self) -> object:
-        """A number that changes with every change of the schema, by whomever."""
-        return self._value("PRAGMA schema_version")
+        """What changes with every change of the schema, by whomever, and with the file."""
+        return self._file, self._value("PRAGMA schema_version")
 
     def tables(self) -> list[Table]:
         """Every table and view a user made, virtual ones too, but not what they keep their data in."""
