@@ -19,11 +19,13 @@ from fedq.errors import ConnectionFailed, FedqError
 from fedq.fetch.mysql_connect import Connector, Link
 from fedq.fetch.mysql_describe import describe, list_tables
 from fedq.fetch.mysql_errors import GONE, classify, number_of
-from fedq.fetch.mysql_session import SMALL_SECONDS, MySQLSession, begin, deadline, use_mode
+from fedq.fetch.mysql_session import SMALL_SECONDS, MySQLSession, begin, deadline, use_limit, use_mode
 from fedq.fetch.pools import Pool
 
 #: seconds the server waits for a reader that is busy with other databases
 PATIENT = 86_400
+#: seconds to connect for a KILL
+SIDE_SECONDS = 3.0
 #: connections of one database
 POOL_SIZE = 4
 
@@ -69,14 +71,19 @@ class MySQLSource:
     @contextmanager
     def side(self) -> Iterator[Link]:
         """Another connection, for KILL; not from the pool, which may be exhausted. Raises: ConnectionFailed."""
-        link = self._connector.connect()
+        link = self._connector.connect(SIDE_SECONDS)
         try:
             yield link
         finally:
             link.close()
 
     def _ask_briefly(self, task: Callable[[Link], T]) -> T:
-        link, answer = self._with_link(task)
+        def unlimited(link: Link) -> T:
+            use_limit(link, None)  # the last session's timeout is none of ours
+            use_mode(link, SQL_MODE)
+            return task(link)
+
+        link, answer = self._with_link(unlimited)
         self.give(link, is_usable=True)
         return answer
 
@@ -99,7 +106,6 @@ class MySQLSource:
             with deadline(link, SMALL_SECONDS):
                 if link.is_new:
                     _settle(link)
-                use_mode(link, SQL_MODE)
                 answer = (task(link),)
             is_done = True
             return answer

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -114,6 +115,7 @@ class Connector:
         self._secret: bytes | None = None
         self._context: ssl.SSLContext | None = None
         self._needs_tls = False
+        self._asking = threading.Lock()
 
     def connect(self, timeout: float | None = None) -> Link:
         """A new link.
@@ -183,8 +185,9 @@ class Connector:
         """The driver's connection, not connected yet."""
         import pymysql
 
-        if self._secret is None:
-            self._secret = (self._password() or "").encode()
+        with self._asking:  # a prompt comes once, however many connections wait for it
+            if self._secret is None:
+                self._secret = (self._password() or "").encode()
         seconds = max(deadline - time.monotonic(), 0.001)
         return pymysql.connections.Connection(
             host=self.address.host,

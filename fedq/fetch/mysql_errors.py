@@ -27,6 +27,8 @@ GONE = frozenset({
     1053, 1077, 1152, 1153, 1156, 1157, 1158, 1159, 1160, 1161, 1184, 1927, 2006, 2013, 2014, 2020, 2027, 2055, 3168,
     3169, 4031,
 })  # fmt: skip
+#: one of GONE, because the server closes the connection
+TOO_LONG = 1153
 INTERRUPTED = 1317
 TIMED_OUT = frozenset({1969, 3024})
 READ_ONLY = frozenset({1290, 1792, 1836})
@@ -56,6 +58,8 @@ def classify(error: BaseException, database: str, *, is_connecting: bool = False
     facts: dict[str, Any] = {"database": database, "number": number}
     if number in REFUSED or is_connecting:
         return ConnectionFailed(text, hint=_connection_hint(number), **facts)
+    if number == TOO_LONG:
+        return DatabaseError(text, hint="The statement is longer than the server's max_allowed_packet.", **facts)
     if number is None or number in GONE:
         hint = "Nothing of the query was returned; run it again."
         return ConnectionLost(f"database {database!r}{at}: the connection broke: {said}", hint=hint, **facts)

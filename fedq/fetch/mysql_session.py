@@ -38,6 +38,8 @@ KILL_AGAIN = 0.05
 GRACE = 0.5
 #: seconds for what is no query of the user: settings, snapshots, descriptions
 SMALL_SECONDS = 30.0
+#: seconds for leaving a connection in a clean state; one that takes longer is closed
+CLEAN_SECONDS = 3.0
 #: rows of one batch of the binary protocol
 BINARY_ROWS = 10_000
 
@@ -69,18 +71,21 @@ def deadline(link: Link, seconds: float) -> Iterator[None]:
 
 def begin(link: Link, timeout: float | None) -> None:
     """A snapshot on a settled link; statements end after `timeout` seconds. Raises: MySQLError, TimeoutError."""
-    if link.limit != timeout:
-        link.wire.ask(f"SET {_limit(timeout or 0.0, is_mariadb=link.is_mariadb)}")
-        link.limit = timeout
+    use_limit(link, timeout)
     use_mode(link, SQL_MODE)
     link.wire.ask("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
 
 
-def _limit(seconds: float, *, is_mariadb: bool) -> str:
-    """The server's own limit of a statement's time; 0 is none."""
-    if is_mariadb:
-        return f"max_statement_time = {seconds:f}"
-    return f"max_execution_time = {max(int(seconds * 1000), 1) if seconds else 0}"
+def use_limit(link: Link, timeout: float | None) -> None:
+    """Let the server end statements after `timeout` seconds."""
+    if link.limit == timeout:
+        return
+    seconds = timeout or 0.0  # 0 is no limit
+    if link.is_mariadb:
+        link.wire.ask(f"SET max_statement_time = {seconds:f}")
+    else:
+        link.wire.ask(f"SET max_execution_time = {max(int(seconds * 1000), 1) if seconds else 0}")
+    link.limit = timeout
 
 
 def use_mode(link: Link, mode: str) -> None:
@@ -261,7 +266,7 @@ class MySQLSession:
             try:
                 with self._owner.side() as side:
                     side.wire.ask(f"KILL QUERY {self._link.id}")
-                with deadline(self._link, SMALL_SECONDS):
+                with deadline(self._link, CLEAN_SECONDS):
                     wire.drain()
             except MySQLError as error:
                 if number_of(error) != INTERRUPTED:
@@ -292,7 +297,7 @@ class MySQLSession:
         from pymysql import MySQLError
 
         try:
-            with deadline(self._link, SMALL_SECONDS):
+            with deadline(self._link, CLEAN_SECONDS):
                 return task(self._link)
         except (MySQLError, TimeoutError):
             self._link.wire.is_broken = True

@@ -233,6 +233,9 @@ def test_timeout_in_the_server(mariadb: MariaDBServer, source: MySQLSource) -> N
         list(session.read(expression("count(*)", BIGINT, "FROM seq_1_to_100000 a, seq_1_to_100000 b")))
     assert time.monotonic() - before < 1
     session.close()
+    from fedq.catalog.schema import PhysicalTable
+
+    assert source.describe([PhysicalTable(None, "t")])[0] is not None
     assert read(source, expression("SLEEP(0.5)", INTEGER))["x"].to_pylist() == [0]  # no limit left behind
 
 
@@ -460,6 +463,62 @@ def test_the_position_of_a_snapshot(mariadb: MariaDBServer, source: MySQLSource)
     assert 0 < session.received < 1000
     session.close()
     assert session.position is None
+
+
+def test_the_position_of_a_snapshot_in_a_log(mariadb_victim: MariaDBServer) -> None:
+    with (mariadb_victim.root / "server.cnf").open("a") as settings:
+        settings.write("log-bin=log\nserver-id=7\ngtid-domain-id=3\n")
+    mariadb_victim.restart()
+    mariadb_victim.sql("create table t (id int)")
+    with source_on(mariadb_victim.url) as source:
+        first = source.open()
+        before = first.position
+        mariadb_victim.sql("insert into t values (1)")
+        second = source.open()
+        domain, server, number = (second.position or "").split("-")
+        assert (domain, server) == ("3", "7")
+        assert before == f"3-7-{int(number) - 1}"
+        assert first.position == before
+        batches = second.read(MANY)
+        next(batches)
+        assert second.position == f"3-7-{number}"
+        first.close()
+        second.close()
+
+
+def test_a_statement_too_long_for_the_server(url: str, source: MySQLSource) -> None:
+    with pytest.raises((DatabaseError, ConnectionLost)):
+        read(source, expression(f"length('{'x' * 70_000_000}')", BIGINT))
+    assert read(source, ONE)["x"].to_pylist() == [1]
+
+
+def test_a_statement_of_more_than_one_packet(source: MySQLSource, mariadb: MariaDBServer) -> None:
+    mariadb.sql("SET GLOBAL max_allowed_packet = 67108864", "mysql", admin=True)
+    around = len(expression("length('')", BIGINT).sql) + 1  # the command's own byte
+    for payload in (2**24 - 2, 2**24 - 1, 2**24, 2 * (2**24 - 1)):
+        text = "x" * (payload - around)
+        assert read(source, expression(f"length('{text}')", BIGINT))["x"].to_pylist() == [len(text)]
+
+
+def test_a_pull_holds_one_block_at_a_time(source: MySQLSource) -> None:
+    session = source.open()
+    select = select_all(described(source, "big"))
+    sizes = [batch.nbytes for batch in session.read(select)]
+    session.close()
+    assert sum(sizes) > 10_000_000
+    assert max(sizes) < 4_000_000
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_does_not_share_connections(url: str, source: MySQLSource) -> None:
+    import os
+
+    read(source, ONE)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if read(source, ONE)["x"].to_pylist() == [1] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert read(source, ONE)["x"].to_pylist() == [1]
 
 
 def test_a_missing_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
