@@ -257,6 +257,7 @@ def _begin(connection: sa.Connection) -> None:
         connection.execution_options(isolation_level="SERIALIZABLE")
     if name == "postgresql":
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        connection.exec_driver_sql("SELECT 1")  # the first query is what fixes the snapshot
 
 
 class AlchemySession:

@@ -12,10 +12,10 @@ from fedq.types import Comparison, parse_type
 
 _TABLES = """
     SELECT schema_name, table_name, false, estimated_size, sql FROM duckdb_tables()
-    WHERE database_name = $database AND schema_name IN (SELECT unnest($schemas)) AND NOT internal
+    WHERE database_name = $database AND NOT internal
     UNION ALL
     SELECT schema_name, view_name, true, NULL, sql FROM duckdb_views()
-    WHERE database_name = $database AND schema_name IN (SELECT unnest($schemas)) AND NOT internal
+    WHERE database_name = $database AND NOT internal
     ORDER BY 1, 2
 """
 _COLUMNS = """
@@ -29,18 +29,18 @@ _KEY = """
 
 
 class Tables:
-    """The tables and views of some schemas of one attached database, as they are now."""
+    """The tables and views of one attached database as they are now; a bare name is looked for in `schemas`."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, database: str, schemas: Sequence[str], policy: str) -> None:
         self._cursor, self._database, self._schemas, self._policy = cursor, database, schemas, policy
-        found = cursor.execute(_TABLES, {"database": database, "schemas": list(schemas)}).fetchall()
+        found = cursor.execute(_TABLES, {"database": database}).fetchall()
         self._found = {(schema, name): (is_view, rows, sql) for schema, name, is_view, rows, sql in found}
         # a view's columns have the collation of what they come from, which nothing tells
         self._has_collations = any(" COLLATE " in (sql or "") for _, _, sql in self._found.values())
 
     def names(self) -> list[PhysicalTable]:
-        """Every one of them."""
-        return [PhysicalTable(schema, name) for schema, name in self._found]
+        """Every one of the configured schemas."""
+        return [PhysicalTable(schema, name) for schema, name in self._found if schema in self._schemas]
 
     def describe(self, wanted: PhysicalTable) -> TableSchema | None:
         """One table; the exact name wins over one in another case, an earlier schema over a later one."""

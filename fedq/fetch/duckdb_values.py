@@ -33,8 +33,8 @@ _ZONE = r"\s?(Z|UTC|[+-][0-9]{2}(:?[0-9]{2})?)"
 
 
 def is_own_type(type_: Type) -> bool:
-    """Whether values of the type travel in DuckDB's own Arrow form."""
-    return type_.family == "other"
+    """Whether values of the type travel in DuckDB's own Arrow form: Arrow has none for them."""
+    return type_.family == "other" or type_.name == "UHUGEINT"
 
 
 def expression(output: Output, number: int) -> str:
