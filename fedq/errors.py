@@ -99,7 +99,10 @@ def caret(sql: str, span: tuple[int, int]) -> str:
 
 
 class FedqError(Exception):
-    """Base of every fedq error: `code`, `message`, `hint`, and the facts it was built from as attributes."""
+    """Base of every fedq error: `code`, `message`, `hint`, and the facts it was built from as attributes.
+
+    Do: read the message; it names what was asked and where.
+    """
 
     code = "FQ000"
 
@@ -112,7 +115,8 @@ class FedqError(Exception):
         span: tuple[int, int] | None = None,
         **facts: Any,
     ) -> None:
-        self.message, self.hint, self.sql, self.span, self.facts = message, hint, sql, span, facts
+        self.message, self.sql, self.span, self.facts = message, sql, span, facts
+        self.hint = hint or _usual_hint(type(self))
         super().__init__(message)
 
     def __getattr__(self, name: str) -> Any:
@@ -128,14 +132,19 @@ class FedqError(Exception):
         parts = [f"{self.code}: {self.message}"]
         if self.sql is not None and self.span is not None:
             parts.append(caret(self.sql, self.span))
-        if self.hint:
-            parts.append(self.hint)
+        parts.append(self.hint)
         return "\n".join(parts)
 
     def _render_traceback_(self) -> list[str]:
         """What a notebook shows: the error alone, without the frames of fedq (IPython calls this; `%tb` has the
         rest)."""
         return [f"{type(self).__name__} {self}"]
+
+
+def _usual_hint(kind: type[FedqError]) -> str:
+    """What to do about errors of this kind: the part of the class's docstring after "Do:"."""
+    told = (kind.__doc__ or "").partition(" Do: ")[2] or (FedqError.__doc__ or "").partition(" Do: ")[2]
+    return told[:1].upper() + " ".join(told[1:].split())
 
 
 def _rebuild(kind: type[FedqError], message: str, hint: Any, sql: Any, span: Any, facts: dict[str, Any]) -> FedqError:

@@ -22,6 +22,7 @@ from fedq.bind.resolve import FRAMES, Placing
 from fedq.bind.scope import ORIGIN, Occurrence
 from fedq.catalog.config import find_catalog, load_catalog
 from fedq.catalog.model import Catalog, Database, Relation
+from fedq.catalog.read_policy import freshness as read_freshness
 from fedq.catalog.suggest import nearest
 from fedq.catalog.units import seconds, size
 from fedq.errors import CatalogError, ColumnNotFound, FedqError, OrphanRows, ParameterError, ShadowedNameWarning
@@ -136,7 +137,7 @@ class Federation:
         try:
             table, types = run.answer(plan)
         except FedqError as error:
-            raise _in_the_users_text(error, plan.text, plan.place, 0) from error.__cause__
+            raise _in_the_users_text(error, plan.text, plan.params, plan.place, 0) from error.__cause__
         actuals = tuple(run.actuals[fetch.id] for fetch in plan.fetches if fetch.id in run.actuals)
         return replace(plan, actuals=actuals), table, types, run
 
@@ -198,6 +199,8 @@ class Federation:
         _one_of("engine", engine, ("local", "duckdb"))
         if limit is not None and (type(limit) is not int or limit < 0):
             raise ParameterError(f"limit must be a whole number of rows, not {limit!r}", hint="Write limit=100.")
+        if freshness is not None:
+            _option("freshness", read_freshness, freshness)
         policy = self.catalog.policy
         rows, byte_count = (
             (policy.max_pull_rows, policy.max_pull_bytes) if max_pull is None else _option("max_pull", size, max_pull)
@@ -319,7 +322,7 @@ def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
             names = [column.name for occurrence in query.occurrences for column in occurrence.table.columns]
             near = nearest(str(error.facts["column"]), names)
             error.hint = f"Did you mean {near!r}?" if near else error.hint
-        raise _in_the_users_text(error, query.text, query.place, len("DESCRIBE ")) from error.__cause__
+        raise _in_the_users_text(error, query.text, query.params, query.place, len("DESCRIBE ")) from error.__cause__
 
 
 def _shell(occurrence: Occurrence) -> Shell:
@@ -329,8 +332,11 @@ def _shell(occurrence: Occurrence) -> Shell:
     return occurrence.id, (*columns, *origin)
 
 
-def _in_the_users_text(error: FedqError, text: str, place: Callable[[int], tuple[int, int]], offset: int) -> FedqError:
-    """The engine's error with its position moved to where it stands in the user's text."""
+def _in_the_users_text(
+    error: FedqError, text: str, params: Mapping[str, Any], place: Callable[[int], tuple[int, int]], offset: int
+) -> FedqError:
+    """The engine's error with its position moved to where it stands in the user's text, and without bound values."""
+    error.message = _without_values(error.message, params)
     location = error.facts.get("location")
     if location is not None and error.span is None and location[0] >= offset:
         start, length = location[0] - offset, max(1, location[1])
@@ -339,9 +345,27 @@ def _in_the_users_text(error: FedqError, text: str, place: Callable[[int], tuple
     return error
 
 
+def _without_values(message: str, params: Mapping[str, Any]) -> str:
+    """A value that was bound rather than written may be a secret: the message names its parameter."""
+    for name, value in params.items():
+        if isinstance(value, str) and value:
+            message = message.replace(f"'{value}'", f":{name}").replace(f'"{value}"', f":{name}")
+    return message
+
+
 def _frame_sources(frames: Mapping[str, Any] | None) -> dict[str, Source]:
+    """The source of a call's DataFrames. Raises: ParameterError for what is none."""
     if not frames:
         return {}
+    if not isinstance(frames, Mapping):
+        raise ParameterError(
+            f"frames must be a mapping, not {type(frames).__name__}", hint="Write frames={'name': df}."
+        )
+    for name, frame in frames.items():
+        if not hasattr(frame, "__arrow_c_stream__"):
+            message = f"frames[{name!r}] is a {type(frame).__name__}, which is no DataFrame"
+            hint = "Pass a pandas, polars or pyarrow table: anything with __arrow_c_stream__ (a LazyFrame: collect it)."
+            raise ParameterError(message, hint=hint)
     from fedq.fetch.frames import FramesSource
 
     return {FRAMES: FramesSource(frames)}

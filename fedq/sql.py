@@ -76,7 +76,7 @@ def parse(text: str) -> tuple[exp.Expr, ...]:
         raise _syntax_error(text, error) from error
     except RecursionError as error:
         raise SQLSyntaxError("the query is nested too deeply to be read", hint="Use WITH to name its parts.") from error
-    return tuple(tree for tree in trees if isinstance(tree, exp.Expr))
+    return tuple(tree for tree in trees if isinstance(tree, exp.Expr) and not isinstance(tree, exp.Semicolon))
 
 
 def _syntax_error(text: str, error: ParseError) -> SQLSyntaxError:

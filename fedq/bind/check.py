@@ -10,9 +10,9 @@ locked as well: this check is what gives a readable error, not the only fence.)
 from __future__ import annotations
 
 from fedq.bind.resolve import BoundTable
-from fedq.bind.scope import ORIGIN, Scopes
+from fedq.bind.scope import ORIGIN, Block, Scopes
 from fedq.catalog.suggest import nearest
-from fedq.errors import ColumnNotFound, NotAllowed
+from fedq.errors import ColumnNotFound, NotAllowed, TableNotFound
 from fedq.sql import exp, span_of
 
 #: table functions that only make rows out of their arguments
@@ -56,6 +56,8 @@ def check_columns(text: str, scopes: Scopes) -> None:
     for column in scopes.tree.find_all(exp.Column):
         _check_rowid(text, column, scopes)
         block = scopes.block_of(column)
+        if column.table and block is not None and _is_nowhere(column, block, scopes):
+            raise _no_such_alias(text, column, scopes)
         while block is not None and not block.is_opaque and column.table.lower() not in block.tables:
             block = None if column.table.lower() in block.derived else block.parent
         if block is None or block.is_opaque or isinstance(column.this, exp.Star) or column.args.get("db") is not None:
@@ -64,6 +66,30 @@ def check_columns(text: str, scopes: Scopes) -> None:
         is_field = any(other.table.column(column.table) for other in scopes.occurrences)
         if table.column(column.name) is None and column.name.lower() != ORIGIN and not is_field:
             raise _no_such_column(text, column, table)
+
+
+def _is_nowhere(column: exp.Column, block: Block | None, scopes: Scopes) -> bool:
+    """Whether the qualifier of a column is the name of nothing that the query reads."""
+    wanted = column.parts[0].name.lower()
+    if len(column.parts) > 2 or any(occurrence.table.column(wanted) for occurrence in scopes.occurrences):
+        return False
+    while block is not None:
+        if block.is_opaque or wanted in block.tables or block.derived:
+            return False
+        block = block.parent
+    return True
+
+
+def _no_such_alias(text: str, column: exp.Column, scopes: Scopes) -> TableNotFound:
+    names = list(dict.fromkeys(occurrence.alias for occurrence in scopes.occurrences))
+    near = nearest(column.table, names)
+    hint = (
+        f"Did you mean {near!r}?"
+        if near
+        else f"The query reads {', '.join(names)}; a table with an alias has only that."
+    )
+    message = f"the query reads nothing called {column.table!r}"
+    return TableNotFound(message, sql=text, span=span_of(column.args["table"]), hint=hint, table=column.table)
 
 
 def _check_rowid(text: str, column: exp.Column, scopes: Scopes) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import enum
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import Any
 from fedq.errors import ParameterError
 from fedq.sql import Edit, Token, TokenType, apply_edits, tokenize
 
+_IN = re.compile(r"\bin$", re.IGNORECASE)
 _SCALARS = (bool, int, float, Decimal, str, bytes, dt.date, dt.time, dt.timedelta, uuid.UUID)
 _CLOSERS = {
     TokenType.VAR, TokenType.IDENTIFIER, TokenType.NUMBER, TokenType.STRING, TokenType.R_BRACKET, TokenType.R_PAREN,
@@ -87,8 +89,7 @@ def bind_params(sql: str, params: Mapping[str, Any] | Sequence[Any] | None) -> t
     """The text with every parameter as `$name`, and the values by those names.
 
     A list, tuple, set, array or Series after IN becomes as many parameters; an empty one becomes a subquery without
-    rows, so that IN is
-    FALSE and NOT IN is TRUE, also for NULL.
+    rows, so that IN is FALSE and NOT IN is TRUE, also for NULL.
 
     Raises: ParameterError for a missing, unused or unbindable one.
     """
@@ -96,29 +97,35 @@ def bind_params(sql: str, params: Mapping[str, Any] | Sequence[Any] | None) -> t
     values = _values(sql, found, params)
     edits: list[Edit] = []
     bound: dict[str, Any] = {}
+    taken = {name.lower() for name, _ in values}
     for slot, (name, value) in zip(found, values, strict=True):
-        edits.append(Edit(slot.start, slot.end, _place(sql, slot, name, value, bound)))
+        if _is_list(value) and (around := _after_in(sql, slot)):
+            text, items = _expanded(name, [plain(name, item) for item in value], taken)
+            bound.update(items)
+            edits.append(Edit(slot.start, slot.end, text if around == "IN (" else f"({text})"))
+        else:
+            bound[name] = [plain(name, item) for item in value] if _is_list(value) else plain(name, value)
+            edits.append(Edit(slot.start, slot.end, f"${name}"))
     return apply_edits(sql, edits), bound
 
 
-def _place(sql: str, slot: Slot, name: str, value: Any, bound: dict[str, Any]) -> str:
-    """The text that stands for one parameter; its values are added to `bound`."""
-    if not _is_list(value):
-        bound[name] = plain(name, value)
-        return f"${name}"
+def _after_in(sql: str, slot: Slot) -> str | None:
+    """ "IN" for `in :ids`, "IN (" for `in (:ids)`, None anywhere else."""
     before = sql[: slot.start].rstrip()
-    is_inside = before.endswith("(") and sql[slot.end :].lstrip().startswith(")")
-    opener = before[:-1].rstrip() if is_inside else before
-    if opener[-2:].lower() != "in":
-        bound[name] = [plain(name, item) for item in value]
-        return f"${name}"
-    items = [plain(name, item) for item in value]
+    if before.endswith("(") and sql[slot.end :].lstrip().startswith(")"):
+        return "IN (" if _IN.search(before[:-1].rstrip()) else None
+    return "IN" if _IN.search(before) else None
+
+
+def _expanded(name: str, items: list[Any], taken: set[str]) -> tuple[str, dict[str, Any]]:
+    """A list as parameters of names that no other parameter has, or as a subquery without rows."""
     if not items:
-        return "SELECT NULL WHERE FALSE" if is_inside else "(SELECT NULL WHERE FALSE)"
-    keys = [f"{name}_{number}" for number in range(1, len(items) + 1)]
-    bound.update(zip(keys, items, strict=True))
-    text = ", ".join(f"${key}" for key in keys)
-    return text if is_inside else f"({text})"
+        return "SELECT NULL WHERE FALSE", {}
+    while any(f"{name}_{number}".lower() in taken for number in range(1, len(items) + 1)):
+        name += "_"
+    named = {f"{name}_{number}": item for number, item in enumerate(items, 1)}
+    taken.update(key.lower() for key in named)
+    return ", ".join(f"${key}" for key in named), named
 
 
 def _values(sql: str, found: Sequence[Slot], params: Mapping[str, Any] | Sequence[Any] | None) -> list[tuple[str, Any]]:
@@ -192,7 +199,7 @@ def plain(name: str, value: Any) -> Any:
     if value is None or _is_missing(value):
         return None
     if type(value) in _SCALARS or type(value) is dt.datetime:
-        return value
+        return _bindable(name, value)
     if hasattr(value, "to_pydatetime"):  # pandas.Timestamp: a datetime whose nanoseconds must not be lost
         if getattr(value, "nanosecond", 0):
             raise ParameterError(
@@ -210,10 +217,26 @@ def plain(name: str, value: Any) -> Any:
             )
         return plain(name, item) if type(item) is not type(value) else item
     if isinstance(value, _SCALARS):
-        return _upcast(value)
+        return _bindable(name, _upcast(value))
     kind = type(value).__name__
     hint = "Bind int, float, Decimal, str, bytes, bool, None, dates and times, UUID, or a list of these."
     raise ParameterError(f"parameter :{name} is a {kind}, which cannot be bound", hint=hint, parameter=name)
+
+
+def _bindable(name: str, value: Any) -> Any:
+    """A plain value, refused where no database could hold it. Raises: ParameterError."""
+    wrong = None
+    if type(value) is int and not -(2**127) <= value < 2**128:
+        wrong = "is an integer of more than 128 bits"
+    elif type(value) is Decimal and not value.is_finite():
+        wrong = "is a Decimal that is no finite number"
+    elif type(value) is Decimal and (len(value.as_tuple().digits) > 38 or abs(value.adjusted()) > 38):
+        wrong = "is a Decimal of more than 38 digits"
+    elif type(value) is str and any("\ud800" <= character <= "\udfff" for character in value):
+        wrong = "is a text with half a surrogate pair, which is no character"
+    if wrong:
+        raise ParameterError(f"parameter :{name} {wrong}", hint="Bind it as text or as float.", parameter=name)
+    return value
 
 
 def _is_missing(value: Any) -> bool:

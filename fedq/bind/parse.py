@@ -23,8 +23,8 @@ def parse_query(text: str) -> exp.Expr:
     if len(trees) > 1:
         raise NotAllowed(f"the text holds {len(trees)} statements; a query is one", hint="Run them one by one.")
     tree = trees[0]
-    if isinstance(tree, _WRITES):
-        verb = type(tree).__name__.upper()
+    if (write := tree.find(*_WRITES)) is not None:
+        verb = type(write).__name__.upper()
         message = f"query() only reads, and this is a statement that writes ({verb})"
         raise ReadOnlyError(message, hint="Use execute() for INSERT, UPDATE and DELETE, and its native= for DDL.")
     if not isinstance(tree, _READS):

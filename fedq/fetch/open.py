@@ -127,7 +127,7 @@ class QueryLookup:
         if missing:
             tasks = [
                 lambda name=name, wanted=wanted: self.source(name).describe(wanted) for name, wanted in missing.items()
-            ]  # type: ignore[misc]
+            ]
             for (name, wanted), answer in zip(missing.items(), self._sources.side_by_side(tasks), strict=True):
                 if isinstance(answer, BaseException):
                     raise answer

@@ -194,7 +194,8 @@ class Bench:
         """Stop what runs; from any thread."""
         self._is_interrupted = True
         if self._connection is not None:
-            self._connection.interrupt()
+            with suppress(duckdb.Error):  # closed meanwhile: nothing runs any more
+                self._connection.interrupt()
 
     def close(self) -> None:
         """Drop the tables."""

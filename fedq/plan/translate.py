@@ -10,8 +10,10 @@ is true for at least the same rows (HINT). A HINT under NOT would be a subset, s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from fedq.catalog.schema import Column
@@ -28,6 +30,8 @@ _OPERATORS: dict[type[exp.Expr], str] = {
     exp.GT: ">",
     exp.GTE: ">=",
 }
+#: sides of one OR or AND that are sent; databases limit the depth of an expression
+_MOST_SIDES = 200
 _FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -82,14 +86,7 @@ def translate(node: exp.Expr, speaker: Speaker) -> Offer:
         case exp.And():
             return _both(node, speaker)
         case exp.Or():
-            left, right = translate(node.left, speaker), translate(node.right, speaker)
-            share = min(1.0, left.selectivity + right.selectivity)
-            return Offer(
-                f"({left.sql} OR {right.sql})",
-                left.is_exact and right.is_exact,
-                left.is_strict and right.is_strict,
-                share,
-            )
+            return _either(node, speaker)
         case exp.Not():
             return _negation(node, speaker)
         case exp.EQ() | exp.NEQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
@@ -109,21 +106,32 @@ def translate(node: exp.Expr, speaker: Speaker) -> Offer:
     raise NotPushed(f"{node.key} is computed by the local engine")
 
 
+def _either(node: exp.Or, speaker: Speaker) -> Offer:
+    """An OR needs every side. Sides are flattened: a generated list of hundreds must not be hundreds of calls deep."""
+    sides = list(node.flatten())
+    if len(sides) > _MOST_SIDES:
+        raise NotPushed(f"an OR of more than {_MOST_SIDES} conditions")
+    offers = [translate(side, speaker) for side in sides]
+    share = min(1.0, sum(offer.selectivity for offer in offers))
+    is_exact, is_strict = all(offer.is_exact for offer in offers), all(offer.is_strict for offer in offers)
+    return Offer(f"({' OR '.join(offer.sql for offer in offers)})", is_exact, is_strict, share)
+
+
 def _both(node: exp.And, speaker: Speaker) -> Offer:
-    """An AND keeps what either side can offer: a part of it is a superset."""
-    offers = []
-    for side in (node.left, node.right):
+    """An AND keeps what any side can offer: a part of it is a superset."""
+    offers: list[Offer] = []
+    refusals: list[NotPushed] = []
+    for side in islice(node.flatten(), _MOST_SIDES):
         try:
             offers.append(translate(side, speaker))
         except NotPushed as reason:
-            refusal = reason
+            refusals.append(reason)
     if not offers:
-        raise refusal
-    if len(offers) == 1:
-        return Offer(offers[0].sql, False, offers[0].is_strict, offers[0].selectivity)
-    left, right = offers
-    is_exact, is_strict = left.is_exact and right.is_exact, left.is_strict or right.is_strict
-    return Offer(f"({left.sql} AND {right.sql})", is_exact, is_strict, left.selectivity * right.selectivity)
+        raise refusals[0]
+    share = math.prod(offer.selectivity for offer in offers)
+    is_exact = not refusals and len(offers) < _MOST_SIDES and all(offer.is_exact for offer in offers)
+    is_strict = any(offer.is_strict for offer in offers)
+    return Offer(f"({' AND '.join(offer.sql for offer in offers)})", is_exact, is_strict, share)
 
 
 def _range(node: exp.Between, low: exp.Expr, high: exp.Expr, speaker: Speaker) -> Offer:
