@@ -95,7 +95,7 @@ def cases(draw: DrawFn, engines: tuple[str, ...]) -> Case:
 def _rows(draw: DrawFn, is_finite: bool) -> tuple[tuple[Any, ...], ...]:
     values = dict(_VALUES) if is_finite else {**_VALUES, "d": st.one_of(_VALUES["d"], _SPECIAL)}
     cells = [st.one_of(st.none(), strategy, strategy, strategy) for strategy in values.values()]
-    rows = draw(st.lists(st.tuples(*cells), max_size=6))
+    rows = draw(st.lists(st.tuples(*cells), min_size=draw(st.sampled_from([0, 2, 4, 5])), max_size=7))
     return tuple((number, *row) for number, row in enumerate(rows, 1))
 
 
