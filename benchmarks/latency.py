@@ -2,8 +2,8 @@
 
     python -m benchmarks.latency            SQLite always; PostgreSQL and MariaDB where they can be started
 
-Goals: SQLite under 5 ms in all; PostgreSQL under 3 ms above the driver's own time. Also the cost of `import fedq` and of
-`%load_ext fedq` above IPython's own start. Machines are noisy: medians of paired runs are what counts.
+Goals: SQLite under 5 ms in all; PostgreSQL under 3 ms above the driver's own time. Also the cost of `import fedq` and
+of `%load_ext fedq` above IPython's own start. Machines are noisy: medians of paired runs are what counts.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def median_of_pairs(one: Callable[[], object], other: Callable[[], object]) -> t
 
 def report(name: str, ours: float, theirs: float) -> None:
     """One line of the table."""
-    print(f"{name:34} fedq {ours:7.2f} ms   driver {theirs:7.2f} ms   above {ours - theirs:6.2f} ms   ratio {ours / theirs:6.1f}")
+    above, ratio = ours - theirs, ours / theirs
+    print(f"{name:34} fedq {ours:7.2f} ms   driver {theirs:7.2f} ms   above {above:6.2f} ms   ratio {ratio:6.1f}")
 
 
 def sqlite(folder: Path) -> None:
@@ -54,7 +55,8 @@ def sqlite(folder: Path) -> None:
         with sqlite3.connect(file) as one:
             return one.execute("SELECT name FROM users WHERE id = ?", [77]).fetchall()
 
-    report("SQLite, one row, warm", *median_of_pairs(lambda: fed.query("select name from users where id = :id", {"id": 77}), driver))
+    ask = "select name from users where id = :id"
+    report("SQLite, one row, warm", *median_of_pairs(lambda: fed.query(ask, {"id": 77}), driver))
     fed.close()
 
 
