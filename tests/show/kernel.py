@@ -49,7 +49,9 @@ class Kernel:
     def __init__(self, directory: Path) -> None:
         self._manager = KernelManager(kernel_name="python3")
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        self._manager.start_kernel(cwd=str(directory), env=environment, extra_arguments=["--HistoryManager.enabled=False"])
+        self._manager.start_kernel(
+            cwd=str(directory), env=environment, extra_arguments=["--HistoryManager.enabled=False"]
+        )
         client = self._manager.client()
         assert isinstance(client, BlockingKernelClient)
         self._client = client
