@@ -94,7 +94,9 @@ def tables_of(url: str) -> list[FileTable]:
 
 def _in_folder(folder: Path) -> Iterator[str]:
     """Files directly in it, and all files of hive-partitioned folders in it."""
-    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
         if entry.name.startswith((".", "_")):
             continue
         if entry.is_file():
@@ -104,7 +106,8 @@ def _in_folder(folder: Path) -> Iterator[str]:
 
 
 def _is_partitioned(folder: str) -> bool:
-    return any(entry.is_dir() and _PARTITION.fullmatch(entry.name) for entry in os.scandir(folder))
+    with os.scandir(folder) as entries:
+        return any(entry.is_dir() and _PARTITION.fullmatch(entry.name) for entry in entries)
 
 
 def _below(folder: str) -> Iterator[str]:

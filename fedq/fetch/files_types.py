@@ -51,7 +51,7 @@ def candidates(sniffed: str) -> tuple[str, ...]:
 
 
 def fits(sql: str, type_: str, *, is_json: bool = False) -> str:
-    """A condition: the text `sql` is a value of the type that, written back, is the same."""
+    """A condition: the text `sql` is NULL, or a value of the type that, written back, is the same."""
     value = f"TRY_CAST({sql} AS {type_})"
     form = f"{value} IS NOT NULL AND regexp_full_match({sql}, '{_FORMS.get(type_, '')}')"
     if type_ == "DOUBLE":
@@ -62,4 +62,4 @@ def fits(sql: str, type_: str, *, is_json: bool = False) -> str:
         )
         form = f"({is_number} AND {is_short}) OR lower({sql}) IN ('nan', 'inf', '-inf')"
     # most values come back as they are, and regular expressions cost ten times as much
-    return f"(CASE WHEN CAST({value} AS VARCHAR) = {sql} THEN true ELSE {form} END)"
+    return f"(CASE WHEN {sql} IS NULL OR CAST({value} AS VARCHAR) = {sql} THEN true ELSE {form} END)"

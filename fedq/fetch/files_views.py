@@ -17,8 +17,18 @@ from fedq.fetch.files_types import candidates, fits
 
 #: bytes of text up to which every value is looked at before the first read: some seconds
 _CHECKED = 512_000_000
+_EMPTY = "(empty)"
+_DEFAULT_QUOTE = '"'
+_DELIMITERS = ",;|\t"
 #: types that JSON writes as strings, whose form therefore has to be checked
 _JSON_CHECKED = ("DOUBLE", "HUGEINT", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIME")
+
+
+class Ragged(Exception):
+    """The lines of a CSV file have different numbers of fields, so that DuckDB takes each for one field."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(f"{file}: its lines have different numbers of fields")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +91,27 @@ def _parquet(cursor: duckdb.DuckDBPyConnection, table: FileTable) -> View:
 
 
 def _csv(cursor: duckdb.DuckDBPyConnection, table: FileTable) -> View:
-    """All columns as text, empty fields as NULL and quoted empty ones as '', then cast."""
-    first = literal_glob(table.files[0])
-    delimiter, quote, escape, skipped, has_header, sniffed = _row(
+    """All columns as text, empty fields as NULL and quoted empty ones as '', then cast.
+
+    The sniffer may choose delimiter, quotes and header; it may not skip lines, which it does with what it takes for
+    comments or a preamble. Quotes that it sees none of may still come later.
+    """
+    delimiter, quote, escape, has_header, sniffed = _row(
         cursor,
-        "SELECT Delimiter, Quote, Escape, SkipRows, HasHeader, Columns FROM sniff_csv($1, hive_partitioning = false)",
-        first,
+        "SELECT Delimiter, Quote, Escape, HasHeader, Columns "
+        f"FROM sniff_csv($1, hive_partitioning = false, skip = 0, comment = ''{_delimiter(table)})",
+        literal_glob(table.files[0]),
     )
+    quote = _DEFAULT_QUOTE if quote == _EMPTY else quote
     options = _options(
-        all_varchar="true", nullstr="''", allow_quoted_nulls="false", header=str(has_header).lower(),
-        delim=text(_said(delimiter)), quote=text(_said(quote)), escape=text(_said(escape)), skip=str(int(skipped)),
+        all_varchar="true", nullstr="''", allow_quoted_nulls="false", header=str(has_header).lower(), skip="0",
+        comment="''", delim=text(delimiter), quote=text(quote), escape=text(quote if escape == _EMPTY else escape),
     )  # fmt: skip
     together = _options(union_by_name="true") if len(table.files) > 1 and has_header else ""
     source = f"read_csv({_files(table)}{options}{together}{_hive(table)})"
     guesses = {column["name"]: column["type"] for column in sniffed}
+    if len(guesses) == 1 and any(character in next(iter(guesses)) for character in _DELIMITERS):
+        raise Ragged(table.files[0])
     columns = [
         _TextColumn(name, DUCKDB.quote(name), () if name in table.partitions else candidates(guesses.get(name, "")))
         for name, *_ in cursor.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
@@ -102,8 +119,9 @@ def _csv(cursor: duckdb.DuckDBPyConnection, table: FileTable) -> View:
     return _typed(cursor, table, source, columns)
 
 
-def _said(character: str) -> str:
-    return "" if character == "(empty)" else character
+def _delimiter(table: FileTable) -> str:
+    is_tabbed = all(".tsv" in Path(file).suffixes for file in table.files)
+    return _options(delim=text("\t")) if is_tabbed else ""
 
 
 def _json(cursor: duckdb.DuckDBPyConnection, table: FileTable) -> View:
