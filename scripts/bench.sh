@@ -1,9 +1,10 @@
 #!/bin/sh
-# usage: bench.sh BIN    runs every benchmarks/bench_*.py
+# usage: bench.sh BIN    runs every module of benchmarks/
 set -eu
 bin=$1
 . scripts/stage.sh
-for file in benchmarks/bench_*.py; do
-    [ -e "$file" ] || { echo 'make bench: there are no benchmarks yet' >&2; exit 1; }
-    stage "$file" "$bin/python" "$file"
+stage "servers" sh scripts/servers.sh
+for file in benchmarks/[a-z]*.py; do
+    name=$(basename "$file" .py)
+    stage "$name" "$bin/python" -m "benchmarks.$name"
 done
