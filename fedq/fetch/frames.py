@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import duckdb
 import pyarrow as pa
 
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.dialects.duckdb import DUCKDB
-from fedq.errors import ParameterError
+from fedq.errors import InvalidQuery, ParameterError
 from fedq.fetch.duckdb_engine import DuckDBSession, Engine, error_facts
 from fedq.fetch.frames_arrow import arrow_table
 from fedq.types import parse_type
@@ -72,7 +73,10 @@ class FramesSource:
         return TableSchema(PhysicalTable(None, name), columns, rows=float(table.num_rows))
 
     def open(self, timeout: float | None = None) -> DuckDBSession:
-        """A session over the frames that have been described."""
+        """A session over the frames; one that is no table is not there."""
+        for name in self._frames:
+            with suppress(ParameterError, InvalidQuery):
+                self._described(PhysicalTable(None, name))
         cursor = _ENGINE.cursor()
         with self._lock:
             tables = dict(self._tables)
