@@ -18,7 +18,7 @@ from typing import Protocol
 
 from fedq.catalog.model import Catalog, Database, TableEntry
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
-from fedq.errors import AmbiguousTable, CatalogError, TableNotFound
+from fedq.errors import AmbiguousTable, CatalogError, InvalidQuery, TableNotFound
 from fedq.sql import exp, span_of
 from fedq.types import Comparison, parse_type
 
@@ -165,23 +165,45 @@ def bind_table(
     """A described table under the catalog's names, types and policies. Raises: CatalogError for a column that is not
     there."""
     default = (entry and entry.on_unrepresentable) or (database.on_unrepresentable if database else "error")
-    physical = {column.physical.lower(): column for column in schema.columns}
-    columns = {key: replace(column, policy=default) for key, column in physical.items()}
+    columns = [replace(column, policy=default) for column in schema.columns]
     is_home = entry is not None and database is not None and entry.database == database.name
     for logical, told in (entry.columns if entry else {}).items():
-        key = (told.physical or logical).lower()
-        if key not in columns and not is_home:
-            key = logical.lower()
-        if key not in columns:
+        at = _position(told.physical or logical, schema)
+        if at is None and not is_home:
+            at = _position(logical, schema)
+        if at is None:
             raise _no_such_column(name, place, entry, told.physical or logical, schema)
-        column = replace(columns[key], name=logical, policy=told.on_unrepresentable or default, storage=told.storage)
+        column = replace(columns[at], name=logical, policy=told.on_unrepresentable or default, storage=told.storage)
         if told.type:
             column = replace(column, type=parse_type(told.type), comparison=Comparison.UNLIKE)
         if told.collation:
             column = replace(column, comparison=Comparison.UNLIKE, collation=told.collation)
-        columns[key] = column
-    final = tuple(_with_policy(column) for column in columns.values())
+        columns[at] = column
+    _refuse_twins(name, place, columns)
+    final = tuple(_with_policy(column) for column in columns)
     return BoundTable(name, place, replace(schema, columns=final))
+
+
+def _position(wanted: str, schema: TableSchema) -> int | None:
+    """Where the physical column `wanted` stands: in its own spelling, else in any case."""
+    names = [column.physical for column in schema.columns]
+    if wanted in names:
+        return names.index(wanted)
+    return next((at for at, name in enumerate(names) if name.lower() == wanted.lower()), None)
+
+
+def _refuse_twins(table: str, place: str, columns: Sequence[Column]) -> None:
+    """A database may tell "a" from "A"; SQL here cannot, and would leave one of them out."""
+    seen: dict[str, Column] = {}
+    for column in columns:
+        twin = seen.setdefault(column.name.lower(), column)
+        if twin is not column:
+            message = (
+                f"table {table!r} in database {place!r} has two columns that SQL cannot tell apart: "
+                f"{twin.name!r} and {column.name!r}"
+            )
+            hint = f'Give one another name in the catalog: columns = {{ other = {{ name = "{column.physical}" }} }}.'
+            raise InvalidQuery(message, hint=hint, table=table, database=place, column=column.name)
 
 
 def _with_policy(column: Column) -> Column:

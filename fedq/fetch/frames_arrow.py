@@ -38,7 +38,7 @@ def arrow_table(name: str, frame: Any) -> pa.Table:
     try:
         is_pandas = library == "pandas"
         table = pa.Table.from_pandas(frame, preserve_index=False) if is_pandas else pa.table(frame)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+    except (pa.ArrowException, TypeError, ValueError, OverflowError, RuntimeError) as error:
         hint = "Give the column one type, such as df[column].astype('string')."
         raise ParameterError(f"{name} cannot be read as a table: {error}", hint=hint, table=name) from error
     if not table.num_columns:

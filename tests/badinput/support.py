@@ -129,7 +129,7 @@ def fails(
     shown = "\n".join(texts(found)) + "\n".join(str(warning.message) for warning in seen)
     assert CANARY not in shown, f"a secret is shown: {shown}"
     kinds = error if isinstance(error, tuple) else (error,)
-    assert type(found) in kinds, f"{type(found).__name__} is none of {[kind.__name__ for kind in kinds]}: {shown}"
+    assert isinstance(found, kinds), f"{type(found).__name__} is none of {[kind.__name__ for kind in kinds]}: {shown}"
     assert isinstance(found, FedqError)
     assert found.hint, f"no hint: {found}"
     assert found.code in str(found)

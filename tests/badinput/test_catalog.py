@@ -27,10 +27,10 @@ WRONG = {
     "a type that is none": (
         "[databases.crm]\nurl = '{url}'\n[tables.users]\ndatabase = 'crm'\ncolumns = {{ a = {{ type = 'INTGER' }} }}\n", ["INTGER", "INTEGER"],
     ),
-    "a policy that is none": ("[policy]\non_cross_db = 'wran'\n", ["wran", "warn", "2"]),
+    "a policy that is none": ("[policy]\non_cross_db = 'wran'\n", ["on_cross_db", "warn", "2"]),
     "a size that is none": ("[policy]\nmax_pull = 'much'\n", ["max_pull", "2"]),
     "a timeout that is none": ("[policy]\ntimeout = 'soon'\n", ["timeout", "2"]),
-    "a version of later": ("version = 99\n", ["version", "99", "1"]),
+    "a version of later": ("version = 99\n", ["version", "1"]),
     "an option that runs SQL": ("[databases.crm]\nurl = '{url}?init_command=DROP TABLE x'\n", ["init_command"]),
     "an option that reads files": ("[databases.crm]\nurl = 'mysql://a:fq-CANARY-7f3a@h/d?read_default_file=/x'\n", ["read_default_file"]),
     "a port that is none": ("[databases.crm]\nurl = 'postgresql://app:fq-CANARY-7f3a@host:port/crm'\n", ["port"]),

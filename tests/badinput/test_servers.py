@@ -10,6 +10,7 @@ import pytest
 
 import fedq
 from fedq.errors import (
+    ColumnNotFound,
     ConnectionFailed,
     ConnectionLost,
     DatabaseError,
@@ -221,10 +222,11 @@ def test_native_text_that_is_wrong(servers: Company, database: str, table: str) 
         f"select nosuch from {table}",
         "",
         "select 1; select 2",
-        "select '\0'",
+        "select 'open",
     ):
         error = fails(
-            lambda sql=sql: servers.query(sql, native=database), (DatabaseError, NotAllowed, fedq.SQLSyntaxError)
+            lambda sql=sql: servers.query(sql, native=database),
+            (DatabaseError, NotAllowed, TableNotFound, ColumnNotFound, fedq.SQLSyntaxError),
         )
         if "nosuch" in sql:
             assert "nosuch" in str(error)
