@@ -74,9 +74,10 @@ def cte_of(node: exp.Table) -> exp.CTE | None:
         clause = parent if isinstance(parent, exp.With) else None
         if clause is None and (with_ := parent.args.get("with_")) is not None and with_ is not child:
             visible = with_.expressions
-        elif clause is not None:  # inside a CTE: those before it, and itself when recursive
+        elif clause is not None:  # inside a CTE: those before it, and itself where it is a union that can recur
             end = next(index for index, cte in enumerate(clause.expressions) if cte is child)
-            visible = clause.expressions[: end + 1 if clause.args.get("recursive") else end]
+            is_recursive = clause.args.get("recursive") and isinstance(child.this, exp.SetOperation)
+            visible = clause.expressions[: end + 1 if is_recursive else end]
         else:
             visible = []
         if (found := _named(visible, wanted)) is not None:
@@ -166,12 +167,12 @@ class Scopes:
         return None
 
     def _projected(self, select: exp.Select, name: str) -> tuple[Occurrence, Column] | None:
-        """The base column that an output of a block is, when it is just that."""
-        for projection in select.expressions:
-            inner = projection.unalias()
-            if projection.alias_or_name.lower() == name.lower() and isinstance(inner, exp.Column):
-                return self.origin(inner, self.blocks.get(id(select))) if not isinstance(inner.this, exp.Star) else None
-        return None
+        """The base column that an output of a block is, when it is just that and no other output has its name."""
+        if any(_is_many(projection) for projection in select.expressions):
+            return None
+        named = [projection for projection in select.expressions if projection.alias_or_name.lower() == name.lower()]
+        inner = named[0].unalias() if len(named) == 1 else None
+        return self.origin(inner, self.blocks.get(id(select))) if isinstance(inner, exp.Column) else None
 
 
 def sources_of(select: exp.Select) -> Iterator[exp.Expr]:
@@ -276,6 +277,12 @@ class _Uses:
         """Whether any reference could mean this column of this table."""
         alias, name = str(node.alias or node.name).lower(), name.lower()
         return name in self._bare or (alias, name) in self._qualified
+
+
+def _is_many(projection: exp.Expr) -> bool:
+    """Whether a projection makes several columns, of any names: a star, COLUMNS, an unnested struct."""
+    stars = [star for star in projection.find_all(exp.Star) if not isinstance(star.parent, exp.Count)]
+    return bool(stars) or projection.find(exp.Columns, exp.Unnest, exp.Explode) is not None
 
 
 def _is_natural(node: exp.Expr) -> bool:

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from fedq.bind.bound import BoundQuery
-from fedq.bind.scope import ORIGIN, Occurrence
+from fedq.bind.scope import ORIGIN, Block, Occurrence
 from fedq.catalog.model import Database
 from fedq.catalog.schema import Column
 from fedq.dialects import dialect_of
@@ -104,7 +104,7 @@ def _push(conjunct: Conjunct, query: BoundQuery, pulls: Mapping[str, _Pull]) -> 
     if pull.id not in conjunct.targets:
         return
     try:
-        offer = translate(conjunct.node, speaker_for(pull.occurrence, pull.dialect, query))
+        offer = translate(conjunct.node, speaker_for(pull.occurrence, pull.dialect, query, conjunct.block))
     except NotPushed as reason:
         pull.kept.append(Kept(text, str(reason)))
         return
@@ -128,11 +128,11 @@ def _spoken_of(conjunct: Conjunct, query: BoundQuery) -> set[str]:
     return spoken
 
 
-def speaker_for(occurrence: Occurrence, dialect: Dialect, query: BoundQuery) -> Speaker:
-    """How one table's own statement calls the query's columns."""
+def speaker_for(occurrence: Occurrence, dialect: Dialect, query: BoundQuery, block: Block) -> Speaker:
+    """How one table's own statement calls the columns of a condition that stands in `block`."""
 
     def resolve(node: exp.Column) -> tuple[str, Column] | None:
-        found = query.scopes.resolve(node)
+        found = query.scopes.resolve(node, block)
         if found is None or found[0].id != occurrence.id:
             return None
         return dialect.quote(found[1].physical), found[1]

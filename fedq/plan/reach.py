@@ -36,6 +36,8 @@ class Conjunct:
     """Ids of the occurrences it may reduce."""
     strict_targets: frozenset[str]
     """Those of them that an outer join can fill with NULLs: only a strict condition may reduce them."""
+    is_required: bool
+    """Whether no row comes out of the block without passing it: the ON of an outer join only decides what is joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,8 @@ class _Reach:
     nullable: set[str]
     frozen: set[str]
     conditions: list[tuple[exp.Expr, frozenset[str], frozenset[str]]]
+    is_inner: bool = True
+    """Whether every join drops the rows that do not pass its condition."""
 
 
 def conjuncts(scopes: Scopes) -> list[Conjunct]:
@@ -69,10 +73,11 @@ def conjuncts(scopes: Scopes) -> list[Conjunct]:
         conditions = [*reach.conditions, *([(where.this, everything, frozenset(reach.nullable))] if where else [])]
         for condition, targets, strict in conditions:
             alive = frozenset(targets - reach.frozen)
+            is_required = reach.is_inner or (where is not None and condition is where.this)
             for node in _flatten(condition):
                 ids = frozenset(block.tables[alias].id for alias in alive if alias in block.tables)
                 strict_ids = frozenset(block.tables[alias].id for alias in alive & strict if alias in block.tables)
-                found.append(Conjunct(node, block, ids, strict_ids))
+                found.append(Conjunct(node, block, ids, strict_ids, is_required))
     return found
 
 
@@ -118,6 +123,7 @@ def _joins(left: set[str], joins: list[exp.Join], reach: _Reach) -> set[str]:
             reach.frozen |= left | right
         elif method == "ASOF":
             reach.frozen |= right
+        reach.is_inner &= not side and kind != "ANTI"
         targets = _targets(side, kind, left, right)
         nullable = before | frozenset(reach.nullable)
         if (on := join.args.get("on")) is not None:
@@ -230,10 +236,10 @@ def _existence(scopes: Scopes, conjunct: Conjunct, found: list[Conjunct]) -> Ite
         inner.args.get(key) is not None for key in ("limit", "offset", "group", "having", "qualify")
     ):
         return
-    if any(projection.find(exp.AggFunc) for projection in inner.expressions):
-        return
+    if any(projection.find(exp.Func) for projection in inner.expressions):
+        return  # an aggregate, also one that only DuckDB knows, makes a row of none
     for own in found:
-        if own.block is not block or not isinstance(own.node, exp.EQ):
+        if own.block is not block or not own.is_required or not isinstance(own.node, exp.EQ):
             continue
         for one, other in ((own.node.this, own.node.expression), (own.node.expression, own.node.this)):
             if not isinstance(one, exp.Column) or not isinstance(other, exp.Column):
@@ -259,8 +265,8 @@ def _using(scopes: Scopes) -> Iterator[Edge]:
         for join in block.node.args.get("joins") or []:
             right = block.tables.get(join.this.alias_or_name.lower())
             side = "LEFT" if (join.kind or "").upper() == "ANTI" else (join.side or "").upper()
-            if right is None or not join.args.get("using") or side == "FULL":
-                continue
+            if right is None or not join.args.get("using") or side == "FULL" or join.args.get("method"):
+                continue  # the last column of an ASOF join's USING is compared by >=
             before = [occ for alias, occ in block.tables.items() if occ.id != right.id and _stands_before(occ, right)]
             for name in join.args["using"]:
                 yield from _using_edges(name.name, side, before, right, reach)

@@ -22,13 +22,15 @@ from fedq.dialects.base import Dialect, Unsayable
 from fedq.plan.block import write_block
 from fedq.plan.nodes import Fetch, Plan
 from fedq.sql import Edit, apply_edits, exp
-from fedq.types import Type
+from fedq.types import Type, parse_type
 
 _DUCKDB_KINDS = frozenset({"duckdb", "files", "frames"})
 _PARAMETER_TYPES: dict[type, str] = {
-    bool: "BOOLEAN", str: "VARCHAR", bytes: "BLOB", float: "DOUBLE", dt.date: "DATE", dt.datetime: "TIMESTAMP",
+    bool: "BOOLEAN", bytes: "BLOB", float: "DOUBLE", dt.date: "DATE", dt.datetime: "TIMESTAMP",
     uuid.UUID: "UUID",
 }  # fmt: skip
+#: of a DECIMAL
+_MOST_DIGITS = 38
 
 
 def whole_query(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping[str, str]) -> Plan | None:
@@ -99,7 +101,26 @@ def _value(value: Any, dialect: Dialect) -> str:
     if isinstance(value, list):
         return f"[{', '.join(_value(item, dialect) for item in value)}]"
     if type(value) in (int, Decimal):
+        return f"CAST({dialect.literal(value)} AS {_number_type(value)})"
+    if type(value) is str:  # takes the type of what it stands beside, as a quoted text does
         return dialect.literal(value)
     if type(value) not in _PARAMETER_TYPES or (isinstance(value, dt.datetime) and value.tzinfo is not None):
         raise Unsayable(f"a {type(value).__name__}")
     return f"CAST({dialect.literal(value)} AS {_PARAMETER_TYPES[type(value)]})"
+
+
+def _number_type(value: int | Decimal) -> str:
+    """The type that DuckDB gives a bound number: a literal has a narrower one, and sums of it overflow earlier."""
+    if isinstance(value, int):
+        kinds = ("INTEGER", "BIGINT", "UBIGINT", "HUGEINT")
+        bounds = {kind: parse_type(kind).bounds or (0, 0) for kind in kinds}
+        found = next((kind for kind, (low, high) in bounds.items() if low <= value <= high), None)
+        if found is None:
+            raise Unsayable("an integer of more than 128 bits")
+        return found
+    _, digits, exponent = value.as_tuple()
+    scale = max(0, -int(exponent))
+    precision = scale + 1 if scale > len(digits) else len(digits) + max(0, int(exponent))
+    if precision > _MOST_DIGITS:
+        raise Unsayable("a decimal of more than 38 digits")
+    return f"DECIMAL({precision},{scale})"
