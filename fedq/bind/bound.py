@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from fedq.bind.check import check_allowed, check_columns, reads_file
+from fedq.bind.compare import check_comparisons
 from fedq.bind.params import bind_params
 from fedq.bind.parse import parse_query
 from fedq.bind.resolve import Lookup, Placing, resolve_tables
@@ -65,7 +66,8 @@ class BoundQuery:
 def bind(sql: str, params: Any, catalog: Catalog, lookup: Lookup, placing: Placing) -> BoundQuery:
     """Bind one query.
 
-    Raises: SQLSyntaxError, NotAllowed, ReadOnlyError, ParameterError, TableNotFound, AmbiguousTable, CatalogError.
+    Raises: SQLSyntaxError, NotAllowed, ReadOnlyError, ParameterError, TableNotFound, AmbiguousTable, ColumnNotFound,
+    InvalidQuery, CatalogError.
     """
     text, values = bind_params(_without_frame_marks(sql), params)
     tree = parse_query(text)
@@ -75,6 +77,7 @@ def bind(sql: str, params: Any, catalog: Catalog, lookup: Lookup, placing: Placi
     tables = resolve_tables(text, nodes, catalog, lookup, placing)
     scopes = Scopes(tree, nodes, tables)
     check_columns(text, scopes)
+    check_comparisons(text, scopes)
     edits = tuple(localize(text, scopes))
     return BoundQuery(text, values, tree, scopes, apply_edits(text, edits), edits)
 

@@ -43,6 +43,8 @@ def _fetch_lines(plan: Plan, fetch: Fetch) -> list[str]:
         if fetch.rows is not None
         else "size unknown (no statistics)"
     )
+    if fetch.rows is None and plan.local is None:
+        estimate = "only its answer travels"
     lines = [f"{fetch.id}  from {fetch.database} ({fetch.kind})  {estimate}"]
     actual = next((actual for actual in plan.actuals if actual.fetch == fetch.id), None)
     if actual is not None:
