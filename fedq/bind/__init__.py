@@ -5,6 +5,6 @@ params.py   :name, $name and ? found in tokens and bound
 resolve.py  table names → placements → schemas
 scope.py    query blocks: which names mean which tables, which columns are used
 check.py    what user SQL may not call
-    compare.py  comparisons whose meaning would be a guess
-    bound.py    the steps, and what they hand to planning
+compare.py  comparisons whose meaning would be a guess
+bound.py    the steps, and what they hand to planning
 """

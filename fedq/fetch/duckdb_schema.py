@@ -45,12 +45,12 @@ class Tables:
     def describe(self, wanted: PhysicalTable) -> TableSchema | None:
         """One table; the exact name wins over one in another case, an earlier schema over a later one."""
         schemas = [wanted.schema] if wanted.schema is not None else list(self._schemas)
-        for is_same in (lambda a, b: a == b, lambda a, b: a.lower() == b.lower()):
-            for schema in schemas:
-                for key in self._found:
-                    if is_same(key[0], schema) and is_same(key[1], wanted.name):
-                        return self._described(*key)
-        return None
+        exact = ((schema, wanted.name) for schema in schemas)
+        if (key := next((key for key in exact if key in self._found), None)) is not None:
+            return self._described(*key)
+        folded = {(schema.lower(), name.lower()): (schema, name) for schema, name in reversed(self._found)}
+        keys = (folded.get((schema.lower(), wanted.name.lower())) for schema in schemas)
+        return next((self._described(*key) for key in keys if key is not None), None)
 
     def _described(self, schema: str, name: str) -> TableSchema:
         is_view, rows, sql = self._found[schema, name]

@@ -152,8 +152,8 @@ def _typed(cursor: duckdb.DuckDBPyConnection, table: FileTable, source: str, col
     """Every column with the first type that all its values fit; in large files, as sniffed, and checked in reading."""
     size = sum(Path(file).stat().st_size * (1 if file.lower().endswith(_PLAIN) else 5) for file in table.files)
     if size > _CHECKED:
-        chosen = {column.name: column.candidates[0] for column in columns if column.candidates}
-        outputs = [_guarded(column, chosen.get(column.name)) for column in columns]
+        sniffed = {column.name: column.candidates[0] for column in columns if column.candidates}
+        outputs = [_guarded(column, sniffed.get(column.name)) for column in columns]
         return View(f"SELECT {', '.join(outputs)} FROM {source}", None)
     chosen, rows = _checked(cursor, source, columns)
     outputs = [_cast(column, chosen.get(column.name)) for column in columns]

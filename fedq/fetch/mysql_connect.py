@@ -193,11 +193,11 @@ class Connector:
             host=self.address.host,
             port=self.address.port,
             user=self.address.user,
-            password=self._secret,  # type: ignore[arg-type]
+            password=self._secret,
             database=self.address.database,
             charset="utf8mb4",
             autocommit=None,
-            connect_timeout=seconds,  # type: ignore[arg-type]
+            connect_timeout=seconds,
             read_timeout=seconds,
             write_timeout=seconds,
             local_infile=False,
