@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import difflib
 import os
+import shutil
 import sys
 import textwrap
 import time
@@ -92,7 +93,7 @@ What to type next
 
   make notebook                          the same in JupyterLab, in a checkout
   %load_ext fedq                         in a notebook of your own; then %%fedq select …
-  cd {folder}
+{activate}  cd {folder}
   fedq query -c "select city, count(*) from customers group by all order by all"
   fedq tables                            what there is; `fedq check` says what is wrong with it
 
@@ -121,7 +122,15 @@ def tour(folder: Path) -> None:
             if hasattr(value, "close"):
                 value.close()
     print(f"\n{_faint(f'{time.perf_counter() - started:.1f} s')}\n")
-    print(NEXT.format(folder=folder, catalog=catalog))
+    print(NEXT.format(folder=folder, catalog=catalog, activate=_activate()))
+
+
+def _activate() -> str:
+    """The line that makes this shell find `fedq`, where it does not: `make demo` runs it by its path."""
+    script = Path(sys.prefix) / "bin" / "activate"
+    if shutil.which("fedq") or not script.exists():
+        return ""
+    return f"  {f'. {os.path.relpath(script)}':<38} so that this shell finds fedq\n"
 
 
 def _show(step: Step, number: int, names: dict[str, Any], catalog: Path) -> None:
