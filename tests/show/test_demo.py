@@ -110,7 +110,8 @@ def test_every_table_of_the_catalog_is_there(folder: Path) -> None:
 
 def test_only_what_is_missing_is_built_and_a_catalog_is_kept(folder: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(folder, tmp_path / "copy"))
-    (copy / "fedq.toml").write_text("version = 1  # mine\n", encoding="utf-8")
+    mine = demo.catalog_text().replace('"billing"', '"archive"') + "# mine\n"
+    (copy / "fedq.toml").write_text(mine, encoding="utf-8")
     written = (copy / "crm.db").stat().st_mtime_ns
     assert demo.ensure(copy) == copy / "fedq.toml"
     assert (copy / "crm.db").stat().st_mtime_ns == written
@@ -120,7 +121,24 @@ def test_only_what_is_missing_is_built_and_a_catalog_is_kept(folder: Path, tmp_p
     (copy / "office" / "products.csv").unlink()
     demo.ensure(copy)
     assert (copy / "office" / "products.csv").exists()
-    assert (copy / "fedq.toml").read_text(encoding="utf-8") == "version = 1  # mine\n"
+    assert (copy / "fedq.toml").read_text(encoding="utf-8") == mine
+
+
+def test_nothing_is_written_where_somebody_else_has_a_catalog(tmp_path: Path) -> None:
+    (tmp_path / "fedq.toml").write_text('version = 1\n[databases.crm]\nurl = "sqlite:///mine.db"\n', encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "fedq", "demo", str(tmp_path)], text=True, capture_output=True, check=False
+    )
+    assert done.returncode == 2
+    assert "not the sample company's" in done.stderr and "fedq demo DIRECTORY" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["fedq.toml"]
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(fedq.CatalogError, match="Not a directory"):
+        demo.build(tmp_path / "file" / "sample_dbs")
 
 
 def test_the_catalog_in_version_control_is_the_one_that_is_written() -> None:

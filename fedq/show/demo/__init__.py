@@ -5,29 +5,42 @@ No server, no download: SQLite, DuckDB, CSV and Parquet, made in a few seconds f
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from pathlib import Path
+
+from fedq.errors import CatalogError
 
 __all__ = ["build", "ensure", "run"]
 
 #: raised when the rows change, so that an older folder is built anew
 _EDITION = 1
+_ELSEWHERE = "Name another directory: fedq demo DIRECTORY."
 
 
 def build(directory: str | Path) -> None:
     """Write the sample company and its `fedq.toml` into `directory`, made where it is missing.
 
-    Files that an earlier build wrote are replaced; a `fedq.toml` that is already there is somebody's work and stays.
+    Files that an earlier build wrote are replaced; the `fedq.toml` of an earlier build may have been edited, and stays.
+
+    Raises: CatalogError when there is a `fedq.toml` of something else, or the files cannot be written.
     """
     from fedq.show.demo.company import found
     from fedq.show.demo.stores import store
 
     folder = Path(directory)
-    folder.mkdir(parents=True, exist_ok=True)
-    store(found(), folder)
-    if not (catalog := folder / "fedq.toml").exists():
-        catalog.write_text(catalog_text(), encoding="utf-8")
-    _mark(folder / "crm.db")
+    catalog = folder / "fedq.toml"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not catalog.exists():
+            catalog.write_text(catalog_text(), encoding="utf-8")
+        elif not _is_ours(catalog):
+            raise CatalogError(f"{catalog} is not the sample company's, so nothing was written", hint=_ELSEWHERE)
+        store(found(), folder)
+        _mark(folder / "crm.db")
+    except OSError as error:
+        message = f"the sample company cannot be written to {folder}: {error.strerror or error}"
+        raise CatalogError(message, hint=_ELSEWHERE) from error
 
 
 def ensure(directory: str | Path) -> Path:
@@ -48,6 +61,13 @@ def run(directory: str | Path) -> None:
 def catalog_text() -> str:
     """The sample company's `fedq.toml`, with its comments."""
     return (Path(__file__).parent / "fedq.toml").read_text(encoding="utf-8")
+
+
+def _is_ours(catalog: Path) -> bool:
+    """Whether it has the sample company's databases, whatever was edited in it."""
+    names = re.findall(r"^\[databases\.\w+\]", catalog_text(), re.M)
+    text = catalog.read_text(encoding="utf-8")
+    return all(name in text for name in names)
 
 
 def _mark(crm: Path) -> None:
