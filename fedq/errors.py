@@ -196,7 +196,8 @@ class InvalidQuery(FedqError):
 
 
 class NotAllowed(FedqError):
-    """A statement or function that a query may not use: it would write, or reach files or servers past the catalog."""
+    """A statement or function that a query may not use: it would write, or reach files or servers past the catalog.
+    Do: put the file or the server into the catalog, as a database."""
 
     code = "FQ205"
 

@@ -127,6 +127,8 @@ class Runner:
 
     def close(self) -> None:
         """Leave nothing open behind the page."""
+        if self.shell is not None:
+            type(self.shell).clear_instance()
         for value in self.names.values():
             if type(value).__name__ == "Federation":
                 value.close()
@@ -154,18 +156,14 @@ class Runner:
         return out.getvalue()
 
     def _ipython(self, block: Block) -> str:
-        from IPython.utils.capture import capture_output
-
         if self.shell is None:
             self.shell = _new_shell()
             self.shell.user_ns.update(self.names)
-        with capture_output() as captured:
+        with _heard() as out, contextlib.redirect_stderr(out):
             done = self.shell.run_cell(block.text)
         if done.error_in_exec and block.output is None:
             raise done.error_in_exec
-        written = re.sub(r"^Out\[\d+\]: ?\n?", "", captured.stdout, flags=re.M)
-        drawn = [written, captured.stderr, *(output.data.get("text/plain", "") for output in captured.outputs)]
-        return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(part for part in drawn if part))
+        return re.sub(r"\x1b\[[0-9;]*m", "", out.getvalue())
 
     def _console(self, block: Block) -> str:
         lines = []
@@ -196,13 +194,27 @@ class Runner:
 
 
 def _new_shell() -> Any:
+    """A shell that prints what a notebook would draw, in the order in which it comes."""
+    from IPython.core.displayhook import DisplayHook
+    from IPython.core.displaypub import DisplayPublisher
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
+
+    class Value(DisplayHook):
+        def __call__(self, result: Any = None) -> None:
+            if result is not None:
+                self.update_user_ns(result)
+                print(self.compute_format_data(result)[0]["text/plain"])
+
+    class Shown(DisplayPublisher):
+        def publish(self, data: dict[str, str], *_: Any, **__: Any) -> None:
+            print(data["text/plain"])
 
     settings = Config()
     settings.HistoryManager.enabled = False
     settings.InteractiveShell.colors = "nocolor"
-    return InteractiveShell(config=settings)
+    InteractiveShell.clear_instance()  # `display` goes to the instance
+    return InteractiveShell.instance(config=settings, displayhook_class=Value, display_pub_class=Shown)
 
 
 @contextlib.contextmanager
