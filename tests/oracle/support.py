@@ -70,6 +70,7 @@ class Places:
         self.frames: dict[str, Any] = {}
         self.policy: dict[str, Any] = {"on_cross_db": "allow"}
         self._connections: dict[str, Any] = {}
+        self._homes: dict[tuple[str, str], Any] = {}
         self._federation: fedq.Federation | None = None
 
     # filling
@@ -111,6 +112,27 @@ class Places:
         )
         if engine != "frame":
             self.assign(table, engine, {**untold, **(declare or {})})
+
+    def place(self, placement: Mapping[str, str], keys: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Put every table of the oracle where `placement` says, and assign exactly these; what lies elsewhere is kept.
+
+        In its database a table has another name (`at_customers`), so that only the catalog says where it is.
+        """
+        self.tables, self.frames = {}, {}
+        for table, engine in placement.items():
+            if (table, engine) not in self._homes:
+                self._homes[table, engine] = self._home(table, engine, (keys or {}).get(table, ()))
+            (self.frames if engine == "frame" else self.tables)[table] = self._homes[table, engine]
+        self.close()
+
+    def _home(self, table: str, engine: str, key: Sequence[str]) -> Any:
+        tables, frames = dict(self.tables), dict(self.frames)
+        self.put(f"at_{table}", engine, source=table, key=() if engine == "frame" else key)
+        frame, found = self.frames.get(f"at_{table}"), self.tables.get(f"at_{table}")
+        self.tables, self.frames = tables, frames
+        if engine == "frame":
+            return frame
+        return {"table": f"at_{table}", **({"database": found} if isinstance(found, str) else found)}
 
     def assign(self, table: str, database: str, declared: Mapping[str, str] | None = None) -> None:
         """A line of [tables]."""

@@ -11,11 +11,12 @@ import pytest
 import fedq
 from fedq.errors import FedqError
 from tests.oracle import battery
-from tests.oracle.support import ENGINES, Places, assert_same
+from tests.oracle.support import ENGINES, SERVERS, Places, assert_same
 
 pytestmark = pytest.mark.filterwarnings("ignore::fedq.errors.FedqWarning")
 
 
+KEYS = {"customers": ("id",), "orders": ("id",)}
 #: every two engines once, either way round, and each alone
 PAIRS = [
     (one, other) if number % 2 else (other, one)
@@ -37,43 +38,13 @@ def answers(filled: Places) -> dict[str, pa.Table]:
     return {sql: filled.expected(sql) for sql, _ in battery.QUERIES}
 
 
-@pytest.fixture(scope="module")
-def entries(filled: Places) -> dict[tuple[str, str], object]:
-    """(table, engine) → its catalog entry, or the DataFrame; filled as needed."""
-    return {}
-
-
-def entry(places: Places, entries: dict[tuple[str, str], object], table: str, engine: str) -> object:
-    """The table's entry; in its database it has another name, so that only the catalog says where it is."""
-    if (table, engine) not in entries:
-        physical = f"app_{table}"
-        places.put(physical, engine, source=table, key=() if engine == "frame" else ("id",))
-        if engine == "frame":
-            entries[table, engine] = places.frames.pop(physical)
-        else:
-            found = places.tables.pop(physical)
-            entries[table, engine] = {"table": physical, **({"database": found} if isinstance(found, str) else found)}
-    return entries[table, engine]
-
-
 @pytest.mark.parametrize(("left", "right"), PAIRS)
 def test_the_battery_over_every_pair_of_engines(
-    left: str,
-    right: str,
-    filled: Places,
-    entries: dict[tuple[str, str], object],
-    answers: dict[str, pa.Table],
-    request: pytest.FixtureRequest,
+    left: str, right: str, filled: Places, answers: dict[str, pa.Table], request: pytest.FixtureRequest
 ) -> None:
-    for server in {left, right} & {"postgres", "mariadb"}:
+    for server in {left, right} & set(SERVERS):
         request.getfixturevalue(server)
-    found = {
-        "customers": (left, entry(filled, entries, "customers", left)),
-        "orders": (right, entry(filled, entries, "orders", right)),
-    }
-    filled.tables = {table: what for table, (engine, what) in found.items() if engine != "frame"}
-    filled.frames = {table: what for table, (engine, what) in found.items() if engine == "frame"}
-    filled.close()
+    filled.place({"customers": left, "orders": right}, KEYS)
     problems = []
     for sql, is_ordered in battery.QUERIES:
         try:
@@ -96,17 +67,14 @@ url = "{mariadb}"
 url = "sqlite:///{sqlite}"
 
 [tables]
-customers = {{ database = "{customers}", table = "app_customers", columns = {{ active = {{ type = "BOOLEAN" }} }} }}
-orders = "local.app_orders"
+customers = {{ database = "{customers}", table = "at_customers", columns = {{ active = {{ type = "BOOLEAN" }} }} }}
+orders = "local.at_orders"
 """
 
 
-def test_one_line_of_the_catalog_file(
-    postgres: object, mariadb: object, filled: Places, entries: dict[tuple[str, str], object], tmp_path: Path
-) -> None:
+def test_one_line_of_the_catalog_file(postgres: object, mariadb: object, filled: Places, tmp_path: Path) -> None:
     for engine in ("postgres", "mariadb"):
-        entry(filled, entries, "customers", engine)
-    entry(filled, entries, "orders", "sqlite")
+        filled.place({"customers": engine, "orders": "sqlite"}, KEYS)
     file = tmp_path / "fedq.toml"
     urls = {engine: filled.databases[engine]["url"] for engine in ("postgres", "mariadb")}
     lines = []
@@ -124,12 +92,8 @@ def test_one_line_of_the_catalog_file(
 
 
 @pytest.mark.parametrize("engine", [e for e in ENGINES if e != "frame"], indirect=True)
-def test_the_hidden_column_says_where_a_row_was_loaded(
-    engine: str, filled: Places, entries: dict[tuple[str, str], object]
-) -> None:
-    filled.frames = {}
-    filled.tables = {table: entry(filled, entries, table, engine) for table in ("customers", "orders")}
-    filled.close()
+def test_the_hidden_column_says_where_a_row_was_loaded(engine: str, filled: Places) -> None:
+    filled.place(dict.fromkeys(("customers", "orders"), engine), KEYS)
     assert filled.query("select _database, count(*) from orders group by 1").rows() == [(engine, 60)]
     assert "_database" not in filled.query("select * from orders limit 1").columns
     assert (

@@ -25,28 +25,16 @@ PLACEMENTS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def filled() -> dict[tuple[str, str], object]:
-    """(table, engine) → its catalog entry or DataFrame: every engine is filled once, and shared by the placements."""
-    return {}
-
-
 @pytest.fixture(scope="module", params=PLACEMENTS)
-def placed(request: pytest.FixtureRequest, places: Places, filled: dict[tuple[str, str], object]) -> Places:
-    """The TPC-H tables in one placement."""
+def placed(request: pytest.FixtureRequest, places: Places) -> Places:
+    """The TPC-H tables in one placement; every engine is filled once, and shared by the placements."""
     placement = PLACEMENTS[request.param]
     for server in SERVERS:
         if server in placement.values():
             request.getfixturevalue(server)
-    for table, engine in placement.items():
-        if (table, engine) not in filled:
-            _load(places, table)
-            places.put(table, engine, key=tpch.KEYS[table])
-            filled[table, engine] = places.frames.get(table) if engine == "frame" else places.tables[table]
-    is_frame = {table: engine == "frame" for table, engine in placement.items()}
-    places.tables = {table: filled[table, engine] for table, engine in placement.items() if not is_frame[table]}
-    places.frames = {table: filled[table, engine] for table, engine in placement.items() if is_frame[table]}
-    places.close()
+    for table in tpch.TABLES:
+        _load(places, table)
+    places.place(placement, tpch.KEYS)
     return places
 
 
