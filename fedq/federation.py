@@ -371,16 +371,14 @@ def _frame_sources(frames: Mapping[str, Any] | None) -> dict[str, Source]:
     return {FRAMES: FramesSource(frames)}
 
 
-def _shadowed(call: _Call) -> list[Warning]:
+def _shadowed(call: _Call, plan: Plan) -> list[Warning]:
     """DataFrames whose name a catalog table took."""
-    from fedq.sql import tokenize
-
-    words = {token.text.lower() for token in tokenize(call.sql)} if call.extra else set()
-    frames = call.extra[FRAMES].list_tables() if call.extra else ()
-    names = [
-        table.name for table in frames if table.name.lower() in words and call.catalog.entry(table.name) is not None
-    ]
+    if not call.extra:
+        return []
+    frames = {table.name.lower(): table.name for table in call.extra[FRAMES].list_tables()}
+    read = [name for fetch in plan.fetches if fetch.database != FRAMES for name in fetch.tables]
     text = "{0!r} is both a DataFrame and a table of the catalog; the table was used. Write @{0} for the DataFrame."
+    names = dict.fromkeys(frames[name.lower()] for name in read if name.lower() in frames)
     return [ShadowedNameWarning(text.format(name), name=name) for name in names]
 
 

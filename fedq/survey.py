@@ -39,7 +39,11 @@ def list_tables(catalog: Catalog, sources: Sources) -> Result:
     rows: list[tuple[str | None, str, str | None, str]] = []
     for name, answer in zip(names, answers, strict=True):
         if isinstance(answer, FedqError):
-            rows.append((None, name, None, f"not reachable: {answer.message}"))
+            why = f"not reachable: {answer.message}"
+            entries = [entry for entry in catalog.tables.values() if entry.database == name and not entry.is_pattern]
+            rows += [(entry.name, name, entry.table or entry.name, why) for entry in entries] or [
+                (None, name, None, why)
+            ]
         elif isinstance(answer, BaseException):
             raise answer
         elif isinstance(answer, Sequence):

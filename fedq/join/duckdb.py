@@ -42,6 +42,7 @@ SETTINGS = {
 #: an empty table: its name, and (column, type, collation) of each column
 Shell = tuple[str, tuple[tuple[str, Type, str | None], ...]]
 _MOST_DESCRIBED = 512
+_TEXTUAL = frozenset({"BIT", "TIME WITH TIME ZONE", "BIGNUM"})
 
 
 class Engine:
@@ -163,6 +164,7 @@ class Bench:
 
         try:
             relation = self._cursor.sql(text, params=dict(params)) if params else self._cursor.sql(text)
+            relation = _portable(relation)
             types = [parse_type(str(type_)) for type_ in relation.types]
             if limit is None:
                 return relation.to_arrow_table(), types
@@ -205,6 +207,18 @@ class Bench:
             for name in self._tables:
                 self._connection.execute(f"DROP TABLE IF EXISTS {quote(name)}")
         self._connection.close()
+
+
+def _portable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """The relation with types as text that Arrow would carry as raw bytes, or without their offset."""
+    types = [str(type_) for type_ in relation.types]
+    if not _TEXTUAL.intersection(types):
+        return relation
+    parts = [
+        f"{f'CAST(#{number} AS VARCHAR)' if type_ in _TEXTUAL else f'#{number}'} AS {quote(name)}"
+        for number, (name, type_) in enumerate(zip(relation.columns, types, strict=True), 1)
+    ]
+    return relation.project(", ".join(parts))
 
 
 def quote(identifier: str) -> str:
