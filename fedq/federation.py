@@ -103,7 +103,7 @@ class Federation:
         call = self._call(sql, params, listener, **options)
         plan, table, types, run = self._conduct(call, self._answer)
         notes: list[Warning] = [
-            *_shadowed(call),
+            *_shadowed(call, plan),
             *cross_database_warning(plan, plan.actuals, call.catalog, call.on_cross_db),
         ]
         for note in notes:
