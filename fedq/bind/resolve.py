@@ -176,6 +176,8 @@ def bind_table(
         column = replace(columns[at], name=logical, policy=told.on_unrepresentable or default, storage=told.storage)
         if told.type:
             column = replace(column, type=parse_type(told.type), comparison=Comparison.UNLIKE)
+        if told.storage not in (None, "iso"):  # a number there, which no literal of a date equals
+            column = replace(column, comparison=Comparison.UNLIKE)
         if told.collation:
             column = replace(column, comparison=Comparison.UNLIKE, collation=told.collation)
         columns[at] = column

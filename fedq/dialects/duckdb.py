@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import uuid
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -70,6 +71,10 @@ class DuckDBDialect(Dialect):
     def by_bytes(self, sql: str, column: Column) -> str | None:
         """Text under the collation that compares bytes, whatever the column declares."""
         return f'{sql} COLLATE "binary"'
+
+    def same_text(self, sql: str, column: Column, literals: Sequence[str]) -> str | None:
+        """By bytes, whatever the column declares."""
+        return f"{self.by_bytes(sql, column)} IN ({', '.join(literals)})" if literals else None
 
     def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
         """LIKE as it is."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -86,6 +87,16 @@ class SQLiteDialect(Dialect):
     def limit(self, rows: int | None, skipped: int) -> str:
         """LIMIT and OFFSET; an OFFSET needs a LIMIT, and -1 is none."""
         return super().limit(-1 if rows is None and skipped else rows, skipped)
+
+    def same_text(self, sql: str, column: Column, literals: Sequence[str]) -> str | None:
+        """The column's own equality finds the rows by its index, BINARY keeps the right ones of them."""
+        ordered = self.by_bytes(sql, column)
+        if ordered is None or not literals:
+            return None
+        if len(literals) == 1:
+            return f"({sql} = {literals[0]} AND {ordered} = {literals[0]})"
+        many = ", ".join(literals)
+        return f"({sql} IN ({many}) AND {ordered} IN ({many}))"
 
     def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
         """A range of prefixes and `instr` for the literal pieces; exact for `p%`, `%p%` and without a wildcard."""
