@@ -10,6 +10,7 @@ The examples stand in the page, under the text that is made, and are kept; `scri
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import re
 import sys
@@ -76,6 +77,7 @@ def _section(kind: type[BaseException]) -> str:
     return "\n".join(lines) + "\n"
 
 
+@functools.cache
 def _used() -> set[str]:
     """Every name that the package's code mentions outside the file that defines the errors."""
     names = set()
