@@ -16,6 +16,7 @@ from fedq import errors as errors
 from fedq.errors import *  # noqa: F403  every error and warning is a public name
 
 if TYPE_CHECKING:
+    from fedq.call import Options as Options
     from fedq.catalog.model import Catalog as Catalog
     from fedq.federation import Federation as Federation
     from fedq.federation import connect as connect
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 _LAZY = {
     "Catalog": "fedq.catalog.model",
     "Federation": "fedq.federation",
+    "Options": "fedq.call",
     "Plan": "fedq.plan.nodes",
     "Result": "fedq.result",
     "connect": "fedq.federation",

@@ -12,53 +12,34 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from fedq.bind.bound import BoundQuery, bind
-from fedq.bind.resolve import FRAMES, Placing
+from fedq.bind.resolve import Placing
 from fedq.bind.scope import ORIGIN, Occurrence
+from fedq.call import Call, Options, settle, shadowed
 from fedq.catalog.config import find_catalog, load_catalog
 from fedq.catalog.model import Catalog, Database, Relation
-from fedq.catalog.read_policy import freshness as read_freshness
 from fedq.catalog.suggest import nearest
-from fedq.catalog.units import seconds, size
-from fedq.errors import CatalogError, ColumnNotFound, FedqError, OrphanRows, ParameterError, ShadowedNameWarning
-from fedq.events import Listener, ignore
+from fedq.errors import CatalogError, ColumnNotFound, FedqError, OrphanRows
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.join.duckdb import Bench, Engine, Shell
 from fedq.plan.advise import check_policy, cross_database_warning
 from fedq.plan.build import build, local_collation, native_plan
 from fedq.plan.nodes import Plan
 from fedq.result import Result
-from fedq.run.pulls import Limits, Run
+from fedq.run.pulls import Run
 from fedq.run.wait import Work
 from fedq.survey import check_catalog_live, list_columns, list_databases, list_tables, orphan_query
 from fedq.types import VARCHAR, Type
 
 if TYPE_CHECKING:
-    from fedq.fetch.source import Source
     from fedq.result.report import Report
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """One call of `query` or `explain`, its options settled."""
-
-    sql: str
-    params: Any
-    catalog: Catalog
-    placing: Placing
-    native: str | None
-    extra: Mapping[str, Source]
-    """Sources of this call only: its DataFrames."""
-    limits: Limits
-    on_cross_db: str | None
-    listener: Listener
 
 
 class Federation:
@@ -87,23 +68,19 @@ class Federation:
         )
         self._runs: set[Run] = shared._runs if shared else set()
 
-    def query(self, sql: str, params: Any = None, *, listener: Listener = ignore, **options: Any) -> Result:
+    def query(self, sql: str, params: Any = None, **options: Unpack[Options]) -> Result:
         """Run one SELECT over the tables of the catalog, wherever they live.
 
-        `params` binds `:name`, `$name` and `?`. Options: `using` places every table (or the named ones) elsewhere for
-        this call; `native`
-        sends the text as written to one database; `frames` are DataFrames by name; at most `limit` rows are returned;
-        `timeout` is in
-        seconds or "5m"; `on_cross_db` is warn, error or allow; `max_pull` is rows or "2GB"; `freshness`, `after` and
-        `engine` as documented.
+        `params` binds `:name`, `$name` and `?`. Options, all by keyword: using, native, frames, limit, timeout,
+        on_cross_db, max_pull, freshness, after, engine and listener; `fedq.Options` says what each does.
 
         Raises: any `FedqError`; `QueryCancelled` on Ctrl-C.
         """
         started = time.perf_counter()
-        call = self._call(sql, params, listener, **options)
+        call = settle(sql, params, self.catalog, self._placing, options)
         plan, table, types, run = self._conduct(call, self._answer)
         notes: list[Warning] = [
-            *_shadowed(call, plan),
+            *shadowed(call, plan),
             *cross_database_warning(plan, plan.actuals, call.catalog, call.on_cross_db),
         ]
         for note in notes:
@@ -121,17 +98,17 @@ class Federation:
             catalog_file=call.catalog.file,
         )
 
-    def explain(
-        self, sql: str, params: Any = None, *, analyze: bool = False, listener: Listener = ignore, **options: Any
-    ) -> Plan:
-        """What would run where, and why something was not pushed; with `analyze` it is run and the plan shows actual
-        figures."""
-        call = self._call(sql, params, listener, **options)
+    def explain(self, sql: str, params: Any = None, *, analyze: bool = False, **options: Unpack[Options]) -> Plan:
+        """What would run where, and why something was not pushed.
+
+        With `analyze` it is run, and the plan shows actual figures beside the estimates.
+        """
+        call = settle(sql, params, self.catalog, self._placing, options)
         if analyze:
             return self._conduct(call, self._answer)[0]
         return self._conduct(call, lambda call, run, bench: self._plan(call, bench))
 
-    def _answer(self, call: _Call, run: Run, bench: Bench) -> tuple[Plan, Any, list[Type], Run]:
+    def _answer(self, call: Call, run: Run, bench: Bench) -> tuple[Plan, Any, list[Type], Run]:
         plan = self._plan(call, bench)
         check_policy(plan, call.catalog, call.on_cross_db)
         try:
@@ -141,7 +118,7 @@ class Federation:
         actuals = tuple(run.actuals[fetch.id] for fetch in plan.fetches if fetch.id in run.actuals)
         return replace(plan, actuals=actuals), table, types, run
 
-    def _plan(self, call: _Call, bench: Bench) -> Plan:
+    def _plan(self, call: Call, bench: Bench) -> Plan:
         if call.native is not None:
             return native_plan(call.sql, self._database(call.native))
         lookup = QueryLookup(self._sources, call.extra)
@@ -149,7 +126,7 @@ class Federation:
         outputs = _check_meaning(query, bench)
         return build(query, outputs, {database.name: database.kind for database in call.catalog.databases.values()})
 
-    def _conduct(self, call: _Call, task: Callable[[_Call, Run, Bench], T]) -> T:
+    def _conduct(self, call: Call, task: Callable[[Call, Run, Bench], T]) -> T:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""
         bench = self._engine.bench()
         run = Run(
@@ -175,44 +152,6 @@ class Federation:
             raise
         finally:
             self._runs.discard(run)
-
-    def _call(
-        self,
-        sql: str,
-        params: Any,
-        listener: Listener,
-        *,
-        using: str | Mapping[str, str] | None = None,
-        native: str | None = None,
-        frames: Mapping[str, Any] | None = None,
-        limit: int | None = None,
-        timeout: float | str | None = None,
-        on_cross_db: str | None = None,
-        max_pull: int | str | None = None,
-        freshness: str | None = None,
-        after: str | None = None,
-        engine: str | None = None,
-    ) -> _Call:
-        if not isinstance(sql, str):
-            raise ParameterError(f"the query must be text, not {type(sql).__name__}", hint="Pass SQL as a str.")
-        _one_of("on_cross_db", on_cross_db, ("warn", "error", "allow"))
-        _one_of("engine", engine, ("local", "duckdb"))
-        if limit is not None and (type(limit) is not int or limit < 0):
-            raise ParameterError(f"limit must be a whole number of rows, not {limit!r}", hint="Write limit=100.")
-        if freshness is not None:
-            _option("freshness", read_freshness, freshness)
-        policy = self.catalog.policy
-        rows, byte_count = (
-            (policy.max_pull_rows, policy.max_pull_bytes) if max_pull is None else _option("max_pull", size, max_pull)
-        )
-        limits = Limits(
-            rows, byte_count, policy.timeout if timeout is None else _option("timeout", seconds, timeout), limit
-        )
-        catalog, extra = self.catalog, _frame_sources(frames)
-        if extra:
-            catalog = replace(catalog, databases={**catalog.databases, FRAMES: Database(FRAMES, "frames", "")})
-        placing = self._placing.narrowed(using)
-        return _Call(sql, params, catalog, placing, native, extra, limits, on_cross_db, listener)
 
     def using(self, database: str | None = None, /, **tables: str) -> Federation:
         """A view of this federation with every table, or the named ones, placed in another database."""
@@ -315,7 +254,9 @@ def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
     if not query.is_describable:
         return []
     try:
-        return bench.describe(query.local, query.params, tuple(_shell(occurrence) for occurrence in query.occurrences))
+        shells = tuple(_shell(occurrence) for occurrence in query.occurrences)
+        found = bench.describe(query.local, query.params, shells)
+        return [(query.shown(name), type_) for name, type_ in found]
     except FedqError as error:
         if isinstance(error, ColumnNotFound):
             # the empty tables hold only the columns that the query names, so the nearest name is looked for here
@@ -351,51 +292,6 @@ def _without_values(message: str, params: Mapping[str, Any]) -> str:
         if isinstance(value, str) and value:
             message = message.replace(f"'{value}'", f":{name}").replace(f'"{value}"', f":{name}")
     return message
-
-
-def _frame_sources(frames: Mapping[str, Any] | None) -> dict[str, Source]:
-    """The source of a call's DataFrames. Raises: ParameterError for what is none."""
-    if not frames:
-        return {}
-    if not isinstance(frames, Mapping):
-        raise ParameterError(
-            f"frames must be a mapping, not {type(frames).__name__}", hint="Write frames={'name': df}."
-        )
-    for name, frame in frames.items():
-        if not hasattr(frame, "__arrow_c_stream__"):
-            message = f"frames[{name!r}] is a {type(frame).__name__}, which is no DataFrame"
-            hint = "Pass a pandas, polars or pyarrow table: anything with __arrow_c_stream__ (a LazyFrame: collect it)."
-            raise ParameterError(message, hint=hint)
-    from fedq.fetch.frames import FramesSource
-
-    return {FRAMES: FramesSource(frames)}
-
-
-def _shadowed(call: _Call, plan: Plan) -> list[Warning]:
-    """DataFrames whose name a catalog table took."""
-    if not call.extra:
-        return []
-    frames = {table.name.lower(): table.name for table in call.extra[FRAMES].list_tables()}
-    read = [name for fetch in plan.fetches if fetch.database != FRAMES for name in fetch.tables]
-    text = "{0!r} is both a DataFrame and a table of the catalog; the table was used. Write @{0} for the DataFrame."
-    names = dict.fromkeys(frames[name.lower()] for name in read if name.lower() in frames)
-    return [ShadowedNameWarning(text.format(name), name=name) for name in names]
-
-
-def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
-    if value is not None and value not in allowed:
-        near = nearest(str(value), allowed)
-        hint = f"Did you mean {near!r}?" if near else f"Use one of {', '.join(allowed)}."
-        raise ParameterError(f"{name} cannot be {value!r}", hint=hint)
-
-
-def _option(name: str, read: Callable[[object], T], value: object) -> T:
-    try:
-        return read(value)
-    except ValueError as error:
-        raise ParameterError(
-            f"{name} cannot be {value!r}: {error}", hint='Write rows as 1000, sizes as "2GB", times as "30s".'
-        ) from error
 
 
 def _caller_level() -> int:
@@ -448,11 +344,11 @@ def default() -> Federation:
         return _nearest[1]
 
 
-def query(sql: str, params: Any = None, **options: Any) -> Result:
+def query(sql: str, params: Any = None, **options: Unpack[Options]) -> Result:
     """`Federation.query` on the default federation."""
     return default().query(sql, params, **options)
 
 
-def explain(sql: str, params: Any = None, **options: Any) -> Plan:
+def explain(sql: str, params: Any = None, *, analyze: bool = False, **options: Unpack[Options]) -> Plan:
     """`Federation.explain` on the default federation."""
-    return default().explain(sql, params, **options)
+    return default().explain(sql, params, analyze=analyze, **options)
