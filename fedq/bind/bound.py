@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,7 +13,7 @@ from fedq.bind.compare import check_comparisons
 from fedq.bind.params import bind_params
 from fedq.bind.parse import parse_query
 from fedq.bind.resolve import Lookup, Placing, resolve_tables
-from fedq.bind.scope import ORIGIN, Occurrence, Scopes, base_tables
+from fedq.bind.scope import ORIGIN, Block, Occurrence, Scopes, base_tables
 from fedq.catalog.model import Catalog
 from fedq.errors import InvalidQuery
 from fedq.sql import Edit, apply_edits, exp, span_of, tokenize
@@ -56,6 +57,15 @@ class BoundQuery:
                 return edit.start, edit.end
             position -= len(edit.text) - (edit.end - edit.start)
         return position, position + 1
+
+    def shown(self, name: str) -> str:
+        """A name that the local engine made of an expression, without our name for a table in it."""
+        for occurrence in self.occurrences:
+            inner = re.escape('"' + occurrence.id.replace('"', '""') + '"')
+            if not occurrence.node.alias:
+                name = re.sub(rf'{inner} AS ("(?:[^"]|"")*"|\w+)', lambda found: found[1], name)
+            name = re.sub(inner, occurrence.node.name.replace("\\", "\\\\"), name)
+        return name
 
     @property
     def databases(self) -> tuple[str, ...]:
@@ -126,24 +136,20 @@ def _is_table_statement(text: str, start: int) -> bool:
 
 def _qualifier_edit(column: exp.Column, scopes: Scopes) -> Edit | None:
     """`shop.orders.id` → `orders.id`, where shop.orders is a table of the query."""
-    for occurrence in scopes.occurrences:
-        node = occurrence.node
-        db, catalog = column.args.get("db"), column.args.get("catalog")
-        mine = [part.name.lower() for part in (node.args.get("catalog"), node.args.get("db")) if part is not None]
-        theirs = [part.name.lower() for part in (catalog, db) if part is not None]
-        if not node.alias and column.table.lower() == node.name.lower() and mine and mine[-len(theirs) :] == theirs:
-            span = span_of(db, catalog)
-            table = span_of(column.args["table"])
-            return Edit(span[0], table[0], "") if span and table else None
-    return None
+    if not any(occurrence.is_qualified_as(column) for occurrence in scopes.occurrences):
+        return None
+    span = span_of(column.args.get("db"), column.args.get("catalog"))
+    table = span_of(column.args["table"])
+    return Edit(span[0], table[0], "") if span and table else None
 
 
 def _hide_origin(text: str, scopes: Scopes) -> list[Edit]:
     """`*` must not show the hidden column: `select *, _database` → `select * EXCLUDE (_database), _database`."""
     edits = []
     for block in scopes.blocks.values():
+        _check_natural(text, block)
         for projection in block.node.expressions:
-            star = projection.this if isinstance(projection, exp.Column) else projection
+            star = projection.this if isinstance(projection, (exp.Column, exp.Columns)) else projection
             if isinstance(star, exp.Star) and _shows_origin(projection, block.tables):
                 edits.append(_exclude(text, star))
     return edits
@@ -154,6 +160,15 @@ def _shows_origin(projection: exp.Expr, tables: Mapping[str, Occurrence]) -> boo
         occurrence = tables.get(projection.table.lower())
         return occurrence is not None and occurrence.has_origin
     return any(occurrence.has_origin for occurrence in tables.values())
+
+
+def _check_natural(text: str, block: Block) -> None:
+    """A NATURAL JOIN would join on the hidden column too. Raises: InvalidQuery."""
+    marked = [occurrence for occurrence in block.tables.values() if occurrence.has_origin]
+    joins = block.node.args.get("joins") or []
+    if len(marked) > 1 and any(str(join.args.get("method") or "").upper() == "NATURAL" for join in joins):
+        message = f"{ORIGIN} of several tables cannot be read beside a NATURAL JOIN, which would join on it"
+        raise InvalidQuery(message, sql=text, span=span_of(marked[1].node.this), hint="Write the join with USING (…).")
 
 
 def _exclude(text: str, star: exp.Star) -> Edit:

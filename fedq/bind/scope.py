@@ -40,6 +40,13 @@ class Occurrence:
         """The name by which the query's columns refer to it."""
         return str(self.node.alias or self.node.name)
 
+    def is_qualified_as(self, column: exp.Column) -> bool:
+        """Whether `shop.orders.id` means this table: `from shop.orders`, without an alias."""
+        mine = [part.name.lower() for part in (self.node.args.get("catalog"), self.node.args.get("db")) if part]
+        theirs = [part.name.lower() for part in (column.args.get("catalog"), column.args.get("db")) if part]
+        is_named = not self.node.alias and column.table.lower() == self.node.name.lower()
+        return is_named and bool(mine) and mine[-len(theirs) :] == theirs
+
 
 @dataclass(eq=False, slots=True)
 class Block:
@@ -127,16 +134,14 @@ class Scopes:
     def resolve(self, column: exp.Column, block: Block | None = None) -> tuple[Occurrence, Column] | None:
         """The base column a reference means, None when it could mean something else."""
         block = block or self.block_of(column)
-        if column.args.get("db") is not None and column.table.lower() not in (block.tables if block else {}):
-            return None
         while block is not None:
             if block.is_opaque:
                 return None
             if column.table:
                 if (occurrence := block.tables.get(column.table.lower())) is not None:
                     found = occurrence.table.column(column.name)
-                    return (occurrence, found) if found else None
-                if column.table.lower() in block.derived or _has_column(block, column.table):
+                    return (occurrence, found) if found and _is_qualifier(column, occurrence) else None
+                if column.table.lower() in block.derived or _has_column(block, column.parts[0].name):
                     return None
             else:
                 hits = [(occ, found) for occ in block.tables.values() if (found := occ.table.column(column.name))]
@@ -213,6 +218,11 @@ def _column_aliases(source: exp.Expr) -> bool:
     return isinstance(alias, exp.TableAlias) and bool(alias.args.get("columns"))
 
 
+def _is_qualifier(column: exp.Column, occurrence: Occurrence) -> bool:
+    """Whether what stands before the table's name is its database, not a struct with a field of that name."""
+    return column.args.get("db") is None or occurrence.is_qualified_as(column)
+
+
 def _has_column(block: Block, name: str) -> bool:
     """Whether `name.x` could be a field of a struct column called `name`."""
     return any(occurrence.table.column(name) for occurrence in block.tables.values())
@@ -256,6 +266,7 @@ class _Uses:
     def _add_column(self, column: exp.Column) -> None:
         if isinstance(column.this, exp.Star):
             self._starred.add(column.table.lower())
+            self._bare.add(column.table.lower())  # a struct's fields
             return
         parts = [part.name.lower() for part in column.parts]
         self._bare.add(parts[0])  # alone, or a struct column with its fields

@@ -19,7 +19,7 @@ from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect
 from fedq.plan.constants import NotPushed, constant
 from fedq.plan.nodes import Fetch, Output
-from fedq.plan.translate import Speaker, translate
+from fedq.plan.translate import Speaker, is_cleaned, translate
 from fedq.sql import exp
 from fedq.types import Comparison, Type
 
@@ -215,6 +215,8 @@ class _Writer:
 
     def _ordered(self, sql: str, column: Column) -> str:
         """A column so that its order there is DuckDB's."""
+        if is_cleaned(column):
+            raise NotPushed(f"{column.name} is cleaned while it is read")
         if (
             column.type.family in _ORDERABLE
             and column.comparison is Comparison.SAME

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -89,6 +89,23 @@ def translate(node: exp.Expr, speaker: Speaker) -> Offer:
             return _either(node, speaker)
         case exp.Not():
             return _negation(node, speaker)
+    offer = _leaf(node, speaker)
+    columns = [found[1] for column in node.find_all(exp.Column) if (found := speaker.resolve(column)) is not None]
+    return replace(offer, is_exact=offer.is_exact and not any(map(is_cleaned, columns)))
+
+
+def is_cleaned(column: Column) -> bool:
+    """Whether its policy may make NULL or text of a value, so that what the database compares is not what is read.
+
+    A row that passes with NULL passes with any value (nothing but IS NULL could say otherwise, and that is not pushed):
+    the condition is still a HINT.
+    """
+    return column.policy != "error" and column.type.family not in ("integer", "boolean", "uuid")
+
+
+def _leaf(node: exp.Expr, speaker: Speaker) -> Offer:
+    """The offer for a condition without AND, OR and NOT. Raises: NotPushed."""
+    match node:
         case exp.EQ() | exp.NEQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
             return _comparison(node, speaker)
         case exp.Between():

@@ -109,7 +109,8 @@ class Run:
             _Pulls(self, plan.fetches).run()
         self.check()
         self._listener(Joining(len(plan.fetches)))
-        return self._bench.run(plan.local, plan.params, self._limits.result_rows)
+        table, types = self._bench.run(plan.local, plan.params, self._limits.result_rows)
+        return (table.rename_columns([name for name, _ in plan.outputs]) if plan.outputs else table), types
 
     def _whole(self, plan: Plan) -> tuple[pa.Table, list[Type]]:
         """The one fetch is the answer."""

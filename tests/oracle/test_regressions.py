@@ -1,0 +1,131 @@
+"""Queries that once had a wrong answer, each under the name of what was wrong."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import fedq
+from tests.oracle.support import Places
+
+
+@pytest.fixture(scope="module")
+def world(places: Places) -> Places:
+    """`small` and `nested` in DuckDB, `middle` in SQLite, `large` in PostgreSQL and `other` in MariaDB: keys travel."""
+    places.define("small", "k INTEGER, z INTEGER", "select i * 3, i from range(5) r(i)")
+    places.define("middle", "id INTEGER, k INTEGER, z INTEGER", "select i, i % 17, i % 4 from range(60) r(i)")
+    places.define(
+        "large", "id INTEGER, k INTEGER, z INTEGER", "select i, i % 40, nullif(i % 9, 8) from range(1500) r(i)"
+    )
+    places.define("other", "id INTEGER, k INTEGER, w INTEGER", "select i, i % 23, i % 6 from range(900) r(i)")
+    places.define(
+        "nested",
+        "id INTEGER, s STRUCT(k INTEGER, large STRUCT(k INTEGER)), large STRUCT(k INTEGER)",
+        "select i, {'k': i, 'large': {'k': i + 2}}, {'k': 100 + i} from range(10) r(i)",
+    )
+    places.put("small", "duckdb")
+    places.put("nested", "duckdb")
+    places.put("middle", "sqlite")
+    places.put("large", "postgres", key=["id"])
+    places.put("other", "mariadb", key=["id"])
+    return places
+
+
+#: what was wrong → queries that showed it
+WRONG = {
+    "a derived table with two columns of one name gave the keys of the second": [
+        "select l.id from large l join (select *, z as k from small) d on d.k = l.k",
+        "select l.id from large l join (select small.*, z as k from small) d on d.k = l.k",
+        "with d as (select k + 1 as k, z as K from small) select l.id from large l join d on d.k = l.k",
+        "select l.id from large l join (select unnest(s), id as k from nested) d on d.k = l.k",
+    ],
+    "the last column of an ASOF join's USING was taken for an equality": [
+        "select l.id, s.k, s.z from large l asof join small s using (k, z)",
+        "select l.id, s.k, s.z from large l asof join small s using (z)",
+    ],
+    "the ON of an outer or anti join inside EXISTS was taken for a condition of it": [
+        "select id from large l where exists (select 1 from other o left join small s on s.k = l.k)",
+        "select id from large l where exists (select 1 from other o anti join small s on s.k = l.k)",
+        "select id from large l where exists (select 1 from other o left join small s on s.k = l.k where o.id = 3)",
+        "select id from large l where exists (select 1 from small s join other o on s.k = l.k and o.id = 3)",
+    ],
+    "EXISTS of an aggregate that only DuckDB knows is true without a row": [
+        f"select id from large l where exists (select {function}(s.z) from small s where s.k = l.k)"
+        for function in ("product", "mean", "entropy", "histogram")
+    ],
+    "a path into a struct was taken for a column of a table that has a field's name": [
+        "select nested.id from nested, large where large.id = nested.id and nested.large.k = 101",
+        "select nested.id, s.large.k from nested, large where large.id = nested.id and s.large.k = 5",
+    ],
+    "a CTE of a recursive WITH that does not recur reads the table of its name": [
+        "with recursive large as (select * from large where z = 5) select count(*) from large",
+    ],
+    "a struct's star pulled no struct": ["select d.k, d.id from (select s.*, id from nested) d where d.k > 3"],
+    "the name of a computed column showed our name for a table": [
+        "select (select max(k) from other where other.id = middle.id) from middle",
+        "select exists (from other where k = 1)",
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", [pytest.param(sql, id=why) for why, queries in WRONG.items() for sql in queries])
+def test_the_answer_is_right(world: Places, sql: str) -> None:
+    """The rows, names and types of one DuckDB that holds all tables."""
+    world.check(sql, widths=False)
+
+
+@pytest.mark.parametrize(
+    "value", [100, 2**31, 2**63, 2**70, -5, Decimal("1.50"), Decimal("5"), Decimal("1E+3"), Decimal("0.001"), "7", 0.1]
+)
+@pytest.mark.parametrize("sql", ["select t + $p as x from tiny", "select $p as x, $p / 3 as y, n * $p as z from tiny"])
+def test_a_parameter_keeps_its_type_where_one_duckdb_answers_whole(places: Places, sql: str, value: Any) -> None:
+    """A bound 100 is an INTEGER; the literal 100 beside a TINYINT was one too, and overflowed."""
+    places.define("tiny", "t TINYINT, n DECIMAL(5,2)", [(100, Decimal("1.50"))])
+    places.put("tiny", "duckdb")
+    try:
+        expected = places.oracle.sql(sql, params={"p": value}).to_arrow_table()
+    except Exception:
+        with pytest.raises(fedq.FedqError):
+            places.query(sql, {"p": value})
+        return
+    actual = places.query(sql, {"p": value}).to_arrow()
+    assert actual.to_pylist() == expected.to_pylist()
+    assert [str(field.type) for field in actual.schema] == [str(field.type) for field in expected.schema]
+
+
+CLEANED = [
+    "select id from cleaned where n > 5",
+    "select count(*) from cleaned where n > 5",
+    "select count(*) from cleaned where not (n = 100)",
+    "select id from cleaned where n not between 100 and 200",
+    "select id from cleaned where n not in (100)",
+    "select id from cleaned order by n desc limit 1",
+    "select a.id, b.id from cleaned a join cleaned b on a.n = b.n",
+    "select a.id, b.id from cleaned a left join cleaned b on a.n = b.n and b.n <> 100",
+    "select count(*) from (select id from cleaned where n > 5 limit 2)",
+]
+
+
+@pytest.mark.parametrize("sql", CLEANED)
+def test_what_a_policy_makes_null_is_null_for_every_condition(places: Places, sql: str) -> None:
+    """PostgreSQL's NaN is above every number; read under the policy "null" it is no number at all."""
+    places.define(
+        "cleaned", "id INTEGER, n DECIMAL(10,2)", [(1, Decimal("1.50")), (2, None), (3, Decimal("9.00")), (4, None)]
+    )
+    if "cleaned" not in places.tables:
+        values = "(1, 1.5), (2, 'NaN'), (3, 9), (4, NULL)"
+        places.run("postgres", "CREATE TABLE cleaned(id int, n numeric(10,2))", f"INSERT INTO cleaned VALUES {values}")
+        places.tables["cleaned"] = {"database": "postgres", "on_unrepresentable": "null"}
+        places.close()
+    places.check(sql)
+
+
+def test_a_natural_join_does_not_join_on_the_hidden_column(world: Places) -> None:
+    """`_database` of both sides would be a common column: refused rather than no rows."""
+    with pytest.raises(fedq.InvalidQuery, match="NATURAL"):
+        world.query("select small._database, large._database from small natural join large")
+    assert len(world.query("select small._database, large.id from small natural join large")) == len(
+        world.query("select large.id from small natural join large")
+    )
