@@ -46,7 +46,9 @@ class BoundQuery:
     @property
     def is_describable(self) -> bool:
         """Whether names and types of the result are known before it runs: those of a PIVOT depend on the data."""
-        return not isinstance(self.tree, (exp.Pivot, exp.Summarize, exp.Describe))
+        if isinstance(self.tree, (exp.Pivot, exp.Summarize, exp.Describe)):
+            return False
+        return all(pivot.args.get("unpivot") for pivot in self.tree.find_all(exp.Pivot))
 
     def place(self, position: int) -> tuple[int, int]:
         """Where a character of `local` comes from in `text`: start and end."""

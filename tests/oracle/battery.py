@@ -93,6 +93,8 @@ with big as (select * from orders where total > 300) select c.name, count(*) fro
 with recursive n(i) as (select 1 union all select i + 1 from n where i < 5) select i, name from n join customers
     on id = i;
 pivot orders on status using sum(total) group by customer_id;
+select * from (pivot orders on status using count(*) group by customer_id) where customer_id > 3;
+with p as (pivot orders on status using count(*) group by customer_id) select count(*) from p;
 unpivot (select id, name, country from customers) on name, country into name field value text;
 select c.id, t.id, t.total from customers c, lateral (select id, total from orders o where o.customer_id = c.id
     order by id limit 2) t;
