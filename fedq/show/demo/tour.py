@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import io
 import os
 import shutil
 import sys
@@ -104,6 +105,8 @@ What to type next
 def tour(folder: Path) -> None:
     """Print the whole tour over the sample company in `folder`, which is built first where it is missing."""
     started = time.perf_counter()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names with accents and tables with lines, whatever the locale
+        sys.stdout.reconfigure(encoding="utf-8")
     print(_bold("Veldkamp & Zonen, a small wholesaler of bicycle parts"), _faint(f"(in {folder}/)"), flush=True)
     catalog = ensure(folder)
     names: dict[str, Any] = {}
