@@ -122,9 +122,7 @@ class Bench:
 
         Raises what `named_error` makes of its refusals.
         """
-        # the type of a bound number depends on its size
-        sizes = [str(value) if isinstance(value, (int, Decimal)) else "" for value in params.values()]
-        key = (text, tuple(params), tuple(map(type, params.values())), tuple(sizes), tables)
+        key = (text, tuple(params), tuple(map(_kind, params.values())), tables)
         if (known := self._engine.described.get(key)) is not None:
             return known
         for name, columns in tables:
@@ -219,6 +217,15 @@ def _portable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
         for number, (name, type_) in enumerate(zip(relation.columns, types, strict=True), 1)
     ]
     return relation.project(", ".join(parts))
+
+
+def _kind(value: Any) -> object:
+    """What the type of a bound value depends on: of a number its size, of a time its zone, of a list its items."""
+    if isinstance(value, list):
+        return tuple(map(_kind, value))
+    if isinstance(value, (int, Decimal)):
+        return type(value), str(value)
+    return type(value), getattr(value, "tzinfo", None) is not None
 
 
 def quote(identifier: str) -> str:
