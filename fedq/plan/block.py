@@ -209,7 +209,7 @@ class _Writer:
             and _is_same(column)
         ):
             return f"sum({sql})"
-        if isinstance(node, (exp.Min, exp.Max)):
+        if isinstance(node, (exp.Min, exp.Max)) and column.type.family != "uuid":  # PostgreSQL has no min(uuid)
             return f"{node.key}({self._ordered(sql, column)})"
         raise NotPushed(f"{node.sql('duckdb')} is computed by the local engine")
 

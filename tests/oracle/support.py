@@ -345,8 +345,16 @@ def canonical_rows(table: pa.Table) -> list[tuple[Any, ...]]:
     """Rows as hashable values that are equal only when type and value are."""
     if not table.num_columns:
         return []
-    columns = [[canonical(value) for value in column.to_pylist()] for column in table.columns]
+    columns = [[canonical(value) for value in _values(column)] for column in table.columns]
     return list(zip(*columns, strict=True))
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Python's values, or numbers where a date is beyond Python's calendar."""
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError):
+        return list(column.cast(pa.int32() if pa.types.is_date32(column.type) else pa.int64()).to_pylist())
 
 
 def canonical(value: Any) -> Any:
