@@ -62,6 +62,8 @@ class DuckDBDialect(Dialect):
             digits = [character for character in f"{Decimal(value):f}" if character.isdigit()]
             if Decimal(value).is_finite() and len(digits) > _MAX_DIGITS:
                 raise Unsayable(f"a number of more than {_MAX_DIGITS} digits")
+            if isinstance(value, Decimal) and value.is_finite() and int(value.as_tuple().exponent) >= 0:
+                return f"CAST({value:f} AS DECIMAL({len(digits)},0))"  # without a point it would be an integer
         if isinstance(value, dt.time) and value.tzinfo is None:
             return f"TIME '{value.isoformat()}'"
         if isinstance(value, uuid.UUID):

@@ -1,0 +1,237 @@
+"""How fast rows come out of a SQLite file into Arrow, by several ways; prints a table.
+
+    python -m benchmarks.transports_sqlite [--rows 100000] [--python PYTHON]
+
+`--python` is an interpreter of another environment that has duckdb 1.5.5 with the wheel
+duckdb-extension-sqlite-scanner, and adbc-driver-sqlite: what fedq is compared with, but does not use
+(fedq/fetch/sqlite.py says why). Seconds of the processor are the ones to compare on a shared machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import resource
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+COLUMNS = ("id", "amount", "day", "name")
+SQL = "SELECT id, amount, day, name FROM bench"
+PER_RESULT_ROW = 4096
+OTHERS = """
+import glob, json, os, sys, time
+path, sql = sys.argv[1:]
+def least(run):
+    found = []
+    for _ in range(7):
+        wall, cpu = time.perf_counter(), time.process_time()
+        run()
+        found.append((time.process_time() - cpu, time.perf_counter() - wall))
+    return min(found)
+answer = {}
+try:
+    import duckdb, duckdb_extension_sqlite_scanner as scanner
+    folder = os.path.dirname(scanner.__file__)
+    con = duckdb.connect()
+    con.load_extension(glob.glob(folder + "/**/*.duckdb_extension", recursive=True)[0])
+    con.execute(f"ATTACH '{path}' AS s (TYPE sqlite)")
+    for threads in (1, 2):
+        con.execute(f"SET threads = {threads}")
+        scan = "CREATE OR REPLACE TABLE t AS FROM s.bench"
+        answer[f"DuckDB's scanner, threads: {threads}"] = least(lambda: con.execute(scan))
+except ImportError as error:
+    print(error, file=sys.stderr)
+try:
+    import adbc_driver_sqlite.dbapi as adbc
+    con = adbc.connect(path)
+    def run():
+        with con.cursor() as cursor:
+            cursor.execute(sql)
+            cursor.fetch_arrow_table()
+    answer["ADBC, types as SQLite stores them"] = least(run)
+except ImportError as error:
+    print(error, file=sys.stderr)
+print(json.dumps(answer))
+"""
+
+
+def make(path: Path, rows: int) -> None:
+    """A table of integers, decimals, dates and text."""
+    random.seed(1)
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE bench (id INTEGER PRIMARY KEY, amount DECIMAL(12,2), day DATE, name VARCHAR(40))"
+        )
+        connection.executemany(
+            "INSERT INTO bench VALUES (?, ?, ?, ?)",
+            (
+                (
+                    i,
+                    round(random.uniform(0, 1e5), 2),
+                    f"20{10 + i % 15}-{1 + i % 12:02d}-{1 + i % 28:02d}",
+                    f"customer {i % 977}",
+                )
+                for i in range(rows)
+            ),
+        )
+    connection.close()
+
+
+def fedq_source(path: Path) -> Any:
+    from fedq.catalog.model import Database
+    from fedq.fetch.sqlite import SQLiteSource
+
+    return SQLiteSource(Database("bench", "sqlite", f"sqlite:///{path}"), lambda: None)
+
+
+def fedq_select(source: Any, tail: str = "") -> Any:
+    from fedq.catalog.schema import PhysicalTable
+    from fedq.fetch.source import Output, Select
+
+    (table,) = source.describe([PhysicalTable(None, "bench")])
+    return Select(tuple(Output(c.name, c.name, c.type, c) for c in table.columns), f"FROM bench {tail}")
+
+
+def fedq_to_arrow(path: Path) -> Callable[[], None]:
+    source = fedq_source(path)
+    select = fedq_select(source)
+
+    def run() -> None:
+        session = source.open()
+        for _ in session.read(select):
+            pass
+        session.close()
+
+    return run
+
+
+def rows_forgotten(path: Path) -> Callable[[], None]:
+    connection = sqlite3.connect(path)
+
+    def run() -> None:
+        cursor = connection.execute(SQL)
+        while cursor.fetchmany(512):
+            pass
+
+    return run
+
+
+def unchecked(path: Path) -> Callable[[], None]:
+    import pyarrow as pa
+
+    connection = sqlite3.connect(path)
+
+    def run() -> None:
+        cursor = connection.execute(SQL)
+        while rows := cursor.fetchmany(512):
+            for column in zip(*rows, strict=True):
+                pa.array(column)
+
+    return run
+
+
+def csv_by_group_concat(path: Path) -> Callable[[], None]:
+    from pyarrow import csv
+
+    connection = sqlite3.connect(path)
+    (last,) = connection.execute("SELECT max(rowid) FROM bench").fetchone()
+    line = "id || ',' || amount || ',' || day || ',\"' || replace(name, '\"', '\"\"') || '\"'"
+    sql = f"SELECT group_concat({line}, char(10)) FROM bench WHERE rowid BETWEEN ? AND ?"
+
+    def run() -> None:
+        for low in range(0, last + 1, PER_RESULT_ROW):
+            (text,) = connection.execute(sql, (low, low + PER_RESULT_ROW - 1)).fetchone()
+            csv.read_csv(io.BytesIO(text.encode()), read_options=csv.ReadOptions(column_names=list(COLUMNS)))
+
+    return run
+
+
+def json_by_columns(path: Path) -> Callable[[], None]:
+    import pyarrow as pa
+
+    connection = sqlite3.connect(path)
+    (last,) = connection.execute("SELECT max(rowid) FROM bench").fetchone()
+    arrays = ", ".join(f"json_group_array({column})" for column in COLUMNS)
+    sql = f"SELECT {arrays} FROM bench WHERE rowid BETWEEN ? AND ?"
+
+    def run() -> None:
+        for low in range(0, last + 1, PER_RESULT_ROW):
+            for text in connection.execute(sql, (low, low + PER_RESULT_ROW - 1)).fetchone():
+                pa.array(json.loads(text))
+
+    return run
+
+
+def pandas_read_sql(path: Path) -> Callable[[], None]:
+    import pandas as pd
+
+    connection = sqlite3.connect(path)
+    return lambda: pd.read_sql(SQL, connection) is None or None
+
+
+WAYS: dict[str, Callable[[Path], Callable[[], None]]] = {
+    "fedq, every value checked": fedq_to_arrow,
+    "sqlite3, rows read and forgotten: its floor": rows_forgotten,
+    "sqlite3 → pyarrow.array, nothing checked": unchecked,
+    "group_concat of CSV, 4,096 rows per text → Arrow's CSV reader (doubles cut to 15 digits)": csv_by_group_concat,
+    "json_group_array per column, 4,096 rows → json.loads (the same)": json_by_columns,
+    "pandas.read_sql": pandas_read_sql,
+}
+
+
+def least(run: Callable[[], None]) -> tuple[float, float]:
+    """Seconds of the processor and of the clock, the least of seven runs."""
+    found = []
+    for _ in range(7):
+        wall, cpu = time.perf_counter(), time.process_time()
+        run()
+        found.append((time.process_time() - cpu, time.perf_counter() - wall))
+    return min(found)
+
+
+def one_row(path: Path) -> float:
+    """Milliseconds of a session, a statement and one row, warm."""
+    source = fedq_source(path)
+    select = fedq_select(source, "WHERE id = 77")
+    found = []
+    for _ in range(300):
+        start = time.perf_counter()
+        session = source.open()
+        list(session.read(select))
+        session.close()
+        found.append(time.perf_counter() - start)
+    source.close()
+    return sorted(found)[len(found) // 2] * 1000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--python")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "bench.db"
+        make(path, options.rows)
+        print(
+            f"SQLite {sqlite3.sqlite_version}, {options.rows:,} rows × 4 columns, {path.stat().st_size / 1e6:.0f} MB\n"
+        )
+        print("| way | seconds of the processor | of the clock |\n|---|---|---|")
+        found = {way: least(prepare(path)) for way, prepare in WAYS.items()}
+        if options.python:
+            command = [options.python, "-c", OTHERS, str(path), SQL]
+            found |= json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        for way, (cpu, wall) in found.items():
+            print(f"| {way} | {cpu:.3f} | {wall:.3f} |")
+        print(f"\none row, warm, by fedq's session: {one_row(path):.2f} ms (median)")
+        print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+
+
+if __name__ == "__main__":
+    main()
