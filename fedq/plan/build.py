@@ -175,8 +175,9 @@ def _join_in_place(giver: _Pull, taker: _Pull, link: Edge) -> None:
     is_same = giver.occurrence.table.database == taker.occurrence.table.database
     if not is_same or not giver.where or not link.from_column.physical:
         return
-    if link.from_column.comparison is not link.to_column.comparison:
-        return
+    one, other = link.from_column, link.to_column
+    if one.comparison is not other.comparison or one.collation != other.collation:
+        return  # by another rule on each side, and texts of two collations are an error
     physical = giver.occurrence.table.schema.table
     column, key = taker.dialect.quote(link.to_column.physical), taker.dialect.quote(link.from_column.physical)
     source = taker.dialect.table(physical.schema, physical.name)

@@ -142,3 +142,19 @@ def test_a_description_is_of_the_values_that_are_bound(world: Places) -> None:
         assert str(result.plan.outputs[0][1]).replace("TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE") == str(
             expected.types[0]
         )
+
+
+def test_texts_of_two_collations_are_not_compared_by_their_database(world: Places) -> None:
+    """PostgreSQL (42P22) and MySQL (1267) refuse it; pulled, both are bytes."""
+    for engine, rules in {
+        "postgres": ('text collate "en-US-x-icu"', 'text collate "de-x-icu"'),
+        "mariadb": ("varchar(9) collate utf8mb4_general_ci", "varchar(9) collate utf8mb4_unicode_ci"),
+    }.items():
+        for number, rule in enumerate(rules):
+            name = f"rule{number}_{engine}"
+            world.define(name, "id INTEGER, s VARCHAR", "select i, 'v' || i % 50 from range(3000) r(i)")
+            world.put(name, engine, native={"s": rule})
+        world.check(
+            f"select count(*), max(a.id + 1) from rule0_{engine} a join rule1_{engine} b on a.s = b.s and a.id = b.id "
+            "where b.id <> 3"
+        )
