@@ -21,7 +21,7 @@ from fedq.dialects import dialect_of
 from fedq.dialects.base import Dialect, Unsayable
 from fedq.plan.block import write_block
 from fedq.plan.nodes import Fetch, Plan
-from fedq.sql import Edit, apply_edits, exp
+from fedq.sql import Edit, apply_edits
 from fedq.types import Type, parse_type
 
 _DUCKDB_KINDS = frozenset({"duckdb", "files", "frames"})
@@ -44,7 +44,7 @@ def whole_query(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: M
     if kind not in _DUCKDB_KINDS:
         fetch = write_block(query, outputs, dialect_of(kind), kind)
         return Plan(query.text, query.params, tuple(outputs), (fetch,), None)
-    if isinstance(query.tree, (exp.Pivot, exp.Summarize, exp.Describe)) or _has_declared(query.occurrences):
+    if not query.is_describable or _has_declared(query.occurrences):
         return None
     dialect = dialect_of(kind)
     try:
