@@ -13,7 +13,7 @@ import re
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -33,14 +33,13 @@ from fedq.errors import (
     DriverMissing,
     FedqError,
     NotAllowed,
-    QueryCancelled,
-    QueryTimeout,
     ValueNotRepresentable,
 )
 from fedq.fetch.alchemy_types import comparison_of, type_of
 from fedq.fetch.blocks import batches, inferred_batches
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
+from fedq.fetch.stopper import Stopper
 from fedq.sql import TokenType, tokenize
 
 Answer = TypeVar("Answer")
@@ -266,14 +265,9 @@ class AlchemySession:
     position: str | None = None
 
     def __init__(self, source: AlchemySource, connection: sa.Connection, timeout: float | None) -> None:
-        self._source, self._connection, self._timeout = source, connection, timeout
-        self._lock = threading.Lock()
-        self._is_closed = self._is_cancelled = self._is_late = False
+        self._source, self._connection = source, connection
+        self._stopper = Stopper(source.name, timeout, self._interrupt)
         self.received = 0
-        self._timer = threading.Timer(timeout, self._expire) if timeout is not None else None
-        if self._timer is not None:
-            self._timer.daemon = True
-            self._timer.start()
 
     def read(self, select: Select) -> Iterator[pa.RecordBatch]:
         """Yield the rows as record batches of `schema_of(select.outputs)`."""
@@ -313,68 +307,40 @@ class AlchemySession:
                 self.received += batch.nbytes
                 yield batch
         finally:
-            with self._lock:
-                if not self._is_closed and not self._connection.invalidated:
-                    result.close()
+            if not self._connection.closed and not self._connection.invalidated:
+                result.close()
 
     def _refused(self, output: Output, value: Any, reason: str) -> ValueNotRepresentable:
         return refused(self._source.name, output, value, reason)
 
     def _guarded(self, work: Callable[[], Answer], sql: str) -> Answer:
-        if self._is_stopped or self._is_closed:
-            raise self._stopped()
         try:
-            with self._source.translated(sql):
+            with self._stopper.running(), self._source.translated(sql):
                 return work()
         except FedqError as error:
-            if self._is_stopped:
-                raise self._stopped() from error
+            if self._stopper.has_stopped:
+                raise self._stopper.error() from error
             raise
-
-    @property
-    def _is_stopped(self) -> bool:
-        return self._is_cancelled or self._is_late
-
-    def _stopped(self) -> QueryCancelled | QueryTimeout:
-        if self._is_late and not self._is_cancelled:
-            message = f"database {self._source.name!r}: the query took longer than its timeout of {self._timeout:g} s"
-            return QueryTimeout(message, hint="Raise timeout, or ask for less.", database=self._source.name)
-        return QueryCancelled()
 
     def cancel(self) -> None:
         """Stop the running statement as far as the driver can; from any thread, idempotent."""
-        self._stop(is_late=False)
+        self._stopper.cancel()
 
-    def _expire(self) -> None:
-        self._stop(is_late=True)
-
-    def _stop(self, *, is_late: bool) -> None:
-        with self._lock:
-            is_stopped = self._is_stopped
-            if is_late:
-                self._is_late = True
-            else:
-                self._is_cancelled = True
-            if self._is_closed or is_stopped:
-                return
-            driver: Any = self._connection.connection.driver_connection
+    def _interrupt(self) -> None:
+        driver: Any = self._connection.connection.driver_connection
         for name in ("interrupt", "cancel_safe", "cancel", "close"):
             if (stop := getattr(driver, name, None)) is not None:
-                stop()
+                with suppress(self._connection.dialect.loaded_dbapi.Error):  # the statement may have ended by itself
+                    stop()
                 return
 
     def close(self) -> None:
         """Roll back and give the connection back; after a stop it is thrown away."""
-        with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-        with self._source.translated():
-            if self._is_stopped:
-                self._connection.invalidate()
-            self._connection.close()
+        if self._stopper.close():
+            with self._source.translated():
+                if self._stopper.has_stopped:
+                    self._connection.invalidate()
+                self._connection.close()
 
 
 def _requoted(sql: str, dialect: Any) -> str:

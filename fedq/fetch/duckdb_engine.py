@@ -25,8 +25,6 @@ from fedq.errors import (
     DatabaseError,
     FedqError,
     NotAllowed,
-    QueryCancelled,
-    QueryTimeout,
     ReadOnlyError,
 )
 from fedq.fetch.arrow import arrow_type
@@ -34,6 +32,7 @@ from fedq.fetch.duckdb_export import in_common_form
 from fedq.fetch.duckdb_values import CASTS, UNFIT, expression, is_own_type
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
+from fedq.fetch.stopper import Stopper
 from fedq.types import VARCHAR
 
 _SETTINGS = (
@@ -127,19 +126,14 @@ class DuckDBSession:
     def __init__(
         self, name: str, cursor: duckdb.DuckDBPyConnection, *, timeout: float | None, done: Callable[[], None]
     ) -> None:
-        self._name, self._cursor, self._done, self._timeout = name, cursor, done, timeout
-        self._lock = threading.Lock()
-        self._is_closed = self._is_cancelled = self._is_late = False
-        self._timer: threading.Timer | None = None
+        self._name, self._cursor, self._done = name, cursor, done
+        self._stopper = Stopper(name, timeout, cursor.interrupt)
         self.received = 0
-        if timeout is not None:
-            self._timer = threading.Timer(timeout, self._expire)
-            self._timer.daemon = True
-            self._timer.start()
 
     def read(self, select: Select) -> Iterator[pa.RecordBatch]:
         """Yield the rows; a type fedq does not know travels in DuckDB's own Arrow form, which it reads back exactly."""
-        said = [f"{expression(output, number)} AS c{number}" for number, output in enumerate(select.outputs)]
+        # without names of their own: ORDER BY "c0" would mean the output of that name, not the column
+        said = [expression(output, number) for number, output in enumerate(select.outputs)]
         distinct = "DISTINCT " if select.is_distinct else ""
         sql = f"SELECT {distinct}{', '.join(said) or 'NULL'} {select.tail}"
         reader = self._run(sql, select.outputs)
@@ -196,23 +190,16 @@ class DuckDBSession:
 
     def _guarded(self, work: Callable[[], Any], sql: str, outputs: Sequence[Output] = ()) -> Any:
         """What `work` returns; DuckDB's error as fedq's own, and a stop where the session was stopped."""
-        if self._is_cancelled or self._is_late or self._is_closed:
-            raise self._stopped()
         try:
-            return work()
+            with self._stopper.running():
+                return work()
         except (duckdb.Error, OSError, pa.ArrowException, RuntimeError) as error:
             raise self._explained(error, sql, outputs) from error
 
-    def _stopped(self) -> QueryCancelled | QueryTimeout:
-        if self._is_late and not self._is_cancelled:
-            message = f"database {self._name!r}: the query took longer than its timeout of {self._timeout:g} s"
-            return QueryTimeout(message, hint="Raise timeout, or ask for less.", database=self._name)
-        return QueryCancelled()
-
     def _explained(self, error: BaseException, sql: str, outputs: Sequence[Output]) -> BaseException:
+        if self._stopper.has_stopped:
+            return self._stopper.error()
         kind, said = error_facts(error)
-        if self._is_cancelled or self._is_late:
-            return self._stopped()
         if (match := UNFIT.fullmatch(said)) is not None:
             output = _output(match["column"], outputs)
             return refused(self._name, output, match["value"], match["reason"], is_shown=True)
@@ -220,32 +207,15 @@ class DuckDBSession:
 
     def cancel(self) -> None:
         """Stop the running statement; from any thread, idempotent."""
-        self._stop(is_late=False)
-
-    def _expire(self) -> None:
-        self._stop(is_late=True)
-
-    def _stop(self, *, is_late: bool) -> None:
-        with self._lock:  # a closed cursor must not be touched
-            if is_late:
-                self._is_late = True
-            else:
-                self._is_cancelled = True
-            if not self._is_closed:
-                self._cursor.interrupt()
+        self._stopper.cancel()
 
     def close(self) -> None:
         """End the transaction and the cursor."""
-        with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
-        if self._timer is not None:
-            self._timer.cancel()
-        try:
-            self._cursor.close()
-        finally:
-            self._done()
+        if self._stopper.close():
+            try:
+                self._cursor.close()
+            finally:
+                self._done()
 
 
 def explained(name: str, kind: str, said: str, sql: str | None) -> FedqError:

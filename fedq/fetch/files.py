@@ -9,6 +9,7 @@ that changes between being described and being read to its end is an error, neve
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,8 @@ from fedq.fetch.files_views import Ragged, view_of
 from fedq.fetch.source import Select
 from fedq.types import parse_type
 
+#: "a quoted name" or a bare one
+_WORD = re.compile(r'"((?:[^"]|"")+)"|([^\W\d]\w*)')
 #: seconds in which a file may be written twice without its time of change telling
 _YOUNG = 1.0
 
@@ -117,21 +120,35 @@ class FilesSource:
         """A session over the files."""
         return FilesSession(self, self._engine.cursor(), timeout)
 
-    def named_in(self, sql: str, *, is_quoted: bool) -> Mapping[FileTable, tuple[object, ...]]:
-        """The tables that a statement names, with the stamps of when they were described."""
-        text = sql.lower()
-        names = {name: DUCKDB.quote(name).lower() if is_quoted else name.lower() for name in self._known}
-        return {self._known[name].table: self._known[name].stamp for name, said in names.items() if said in text}
+    def named_in(self, sql: str) -> Mapping[FileTable, tuple[object, ...]]:
+        """The tables that a statement may name, with the stamps of when they were described."""
+        words = _words(sql)
+        return {known.table: known.stamp for name, known in self._known.items() if name.lower() in words}
 
-    def look_into(self, sql: str) -> None:
-        """Make the views of all tables that a statement of the user's may name."""
+    def look_into(self, sql: str) -> DatabaseError | None:
+        """Make the views of all tables that a statement of the user's may name; the first that cannot be read."""
+        words = _words(sql)
+        failed = None
         for table in self._tables():
-            if table.name.lower() in sql.lower():
-                self._now(table)
+            if table.name.lower() in words:
+                try:
+                    self._now(table)
+                except DatabaseError as error:  # perhaps only an alias has this name
+                    failed = failed or error
+        return failed
 
     def close(self) -> None:
         """Stop the instance."""
         self._engine.close()
+
+
+def _words(sql: str) -> set[str]:
+    """Everything in a statement that may be a name, in lower case.
+
+    >>> sorted(_words('SELECT a FROM "Or""ders"'))
+    ['a', 'from', 'or"ders', 'select']
+    """
+    return {(quoted.replace('""', '"') if quoted else bare).lower() for quoted, bare in _WORD.findall(sql)}
 
 
 class FilesSession(DuckDBSession):
@@ -143,16 +160,19 @@ class FilesSession(DuckDBSession):
 
     def read(self, select: Select) -> Iterator[pa.RecordBatch]:
         """Yield the rows. Raises: DatabaseError when a file changed since it was described."""
-        tables = self._source.named_in(select.tail, is_quoted=True)
+        tables = self._source.named_in(select.tail)
         self._check(tables)
         yield from super().read(select)
         self._check(tables)
 
     def native(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of one SELECT over the tables."""
-        self._source.look_into(sql)
-        tables = self._source.named_in(sql, is_quoted=False)
-        yield from super().native(sql)
+        failed = self._source.look_into(sql)
+        tables = self._source.named_in(sql)
+        try:
+            yield from super().native(sql)
+        except DatabaseError as error:
+            raise failed or error from error.__cause__
         self._check(tables)
 
     def _check(self, tables: Mapping[FileTable, tuple[object, ...]]) -> None:

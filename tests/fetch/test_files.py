@@ -334,3 +334,12 @@ def test_cancel(tmp_path: Path) -> None:
     assert time.monotonic() - started < 0.7
     session.close()
     assert local.native(source, "SELECT count(*) AS n FROM t").to_pylist() == [{"n": 1_000_000}]
+
+
+def test_a_damaged_neighbour_does_not_matter(tmp_path: Path) -> None:
+    written(tmp_path / "t.csv", "a\n1\n")
+    (tmp_path / "a.parquet").write_bytes(b"nothing")
+    source = source_of(tmp_path)
+    assert local.native(source, "SELECT a.a FROM t AS a").to_pylist() == [{"a": 1}]
+    with pytest.raises(DatabaseError, match=r"a\.parquet"):
+        local.native(source, "SELECT * FROM a")
