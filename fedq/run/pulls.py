@@ -12,6 +12,7 @@ is used by the conductor alone, so nothing in DuckDB is shared between threads.
 
 from __future__ import annotations
 
+import datetime as dt
 import queue
 import threading
 import time
@@ -185,6 +186,8 @@ class Run:
             return None
         if not values:
             return "1 = 0"
+        if key.column.type.family == "date" and not all(map(_is_plain_date, values)):
+            return None
         try:
             return dialect.keys(key.sql, key.column, [dialect.literal(value, key.column.type) for value in values])
         except Unsayable:
@@ -280,6 +283,11 @@ class _Pulls:
             except queue.Full:
                 continue
         raise QueryCancelled
+
+
+def _is_plain_date(value: object) -> bool:
+    """Python has no infinite date: DuckDB gives the last one for it, and text for dates before Christ."""
+    return type(value) is dt.date and value not in (dt.date.min, dt.date.max)
 
 
 def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
