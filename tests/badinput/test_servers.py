@@ -135,7 +135,7 @@ def test_a_black_hole_at_connect(
         proxy.set("blackhole")
         started = time.monotonic()
         fails(lambda: federation.query(f"select * from {table}", timeout=1), (QueryTimeout, ConnectionFailed))
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 9
         local(federation)
         proxy.set("pass")
         servers.works(federation)
@@ -151,7 +151,7 @@ def test_a_black_hole_in_the_middle(
         proxy.set("blackhole")
         started = time.monotonic()
         fails(lambda: federation.query(ROWS.format(table=table), timeout=1), (QueryTimeout, ConnectionLost))
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 9
         proxy.set("pass")
         servers.works(federation)
 
@@ -166,7 +166,7 @@ def test_a_slow_line_meets_its_timeout(
         proxy.set("rate", 100_000)
         started = time.monotonic()
         error = fails(lambda: federation.query(ROWS.format(table=table), timeout=1), QueryTimeout, "1")
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 9
         assert isinstance(error, TimeoutError)
         proxy.set("pass")
         servers.works(federation)
@@ -179,7 +179,7 @@ SLEEP = {"crm": "select pg_sleep(30)", "bills": "select sleep(30)"}
 def test_a_slow_statement_is_gone_from_the_server(servers: Company, database: str, postgres: Any, mariadb: Any) -> None:
     started = time.monotonic()
     fails(lambda: servers.query(SLEEP[database], native=database, timeout=1), QueryTimeout)
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 9
     deadline = time.monotonic() + 2
     while running := _sleeping(database, postgres, mariadb):
         assert time.monotonic() < deadline, running

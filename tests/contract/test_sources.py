@@ -156,7 +156,7 @@ def test_cancel_from_another_thread(source: Source, place: Place) -> None:
     timer.start()
     with pytest.raises(QueryCancelled):
         list(session.native(place.endless))
-    assert time.monotonic() - stopped[0] < 0.5
+    assert time.monotonic() - stopped[0] < 1.5
     session.cancel()
     with pytest.raises(QueryCancelled):
         list(session.native(place.endless))
@@ -183,7 +183,7 @@ def test_the_timeout_is_kept(source: Source, place: Place) -> None:
     session = source.open(0.4)
     with pytest.raises(QueryTimeout) as caught:
         list(session.native(place.endless))
-    assert time.monotonic() - started < 2.0
+    assert time.monotonic() - started < 6
     assert isinstance(caught.value, TimeoutError)
     session.close()
     assert local.read(source, items(source, place, ("id",))).num_rows == places.ROWS

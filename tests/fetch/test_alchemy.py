@@ -103,7 +103,7 @@ def test_cancel_and_timeout(source: AlchemySource) -> None:
     threading.Timer(0.2, stop).start()
     with pytest.raises(QueryCancelled):
         list(session.native(ENDLESS))
-    assert time.monotonic() - stopped[0] < 0.5
+    assert time.monotonic() - stopped[0] < 1.5
     session.close()
     session = source.open(0.2)
     with pytest.raises(QueryTimeout):
@@ -162,7 +162,7 @@ def test_postgresql_through_psycopg(postgres: PostgresServer) -> None:
     started = time.monotonic()
     with pytest.raises(QueryCancelled):
         list(session.native("select pg_sleep(20)"))
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 3
     session.close()
     assert len(local.rows(source, "t", GENERIC)) == 3
     source.close()

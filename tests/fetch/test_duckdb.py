@@ -251,7 +251,7 @@ def test_cancel_and_timeout(source: DuckDBSource, write: Callable[[str], None], 
     with pytest.raises(QueryCancelled):
         for _ in session.native(sql):
             pass
-    assert time.monotonic() - stopped[0] < 0.5
+    assert time.monotonic() - stopped[0] < 1.5
     session.close()
     session.cancel()
     session = source.open(0.3)
@@ -259,6 +259,6 @@ def test_cancel_and_timeout(source: DuckDBSource, write: Callable[[str], None], 
     with pytest.raises(QueryTimeout):
         for _ in session.native(sql):
             pass
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 2.4
     session.close()
     assert local.rows(source, "t") == []

@@ -331,7 +331,7 @@ def test_cancel(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(QueryCancelled):
         list(session.native("SELECT count(*) FROM t x, t y WHERE hash(x.a + y.a) = 7"))
-    assert time.monotonic() - started < 0.7
+    assert time.monotonic() - started < 2.1
     session.close()
     assert local.native(source, "SELECT count(*) AS n FROM t").to_pylist() == [{"n": 1_000_000}]
 

@@ -155,7 +155,7 @@ def test_cancel_frees_the_reader_and_the_server(
     session.cancel()
     thread.join(5)
     assert isinstance(ended[0], QueryCancelled)
-    assert ended[1] - before < 0.5
+    assert ended[1] - before < 1.5
     session.cancel()
     with pytest.raises(QueryCancelled):
         list(session.read(ONE))
@@ -217,7 +217,7 @@ def test_cancel_in_a_black_hole(url: str, mariadb: MariaDBServer, fault_proxy: C
             session.cancel()
             thread.join(5)
             assert isinstance(ended[0], QueryCancelled)
-            assert ended[1] - before < 0.5
+            assert ended[1] - before < 1.5
             session.close()
             proxy.set("pass")
             assert eventually(lambda select=select: running(mariadb, select.sql[:30]) == 0, 6)
@@ -229,7 +229,7 @@ def test_timeout_in_the_server(mariadb: MariaDBServer, source: MySQLSource) -> N
     before = time.monotonic()
     with pytest.raises(QueryTimeout, match=r"0\.3 s"):
         list(session.read(expression("count(*)", BIGINT, "FROM seq_1_to_100000 a, seq_1_to_100000 b")))
-    assert time.monotonic() - before < 1
+    assert time.monotonic() - before < 3
     session.close()
     from fedq.catalog.schema import PhysicalTable
 
@@ -246,7 +246,7 @@ def test_timeout_in_a_black_hole(url: str, mariadb: MariaDBServer, fault_proxy: 
         with pytest.raises(QueryTimeout):
             list(session.read(MANY))
         session.close()
-        assert time.monotonic() - before < 2
+        assert time.monotonic() - before < 6
 
 
 def test_a_server_that_dies_mid_pull(mariadb_victim: MariaDBServer) -> None:
@@ -302,7 +302,7 @@ def test_abandoned_reads_leave_nothing_behind(mariadb: MariaDBServer, url: str) 
             before = time.monotonic()
             batches.close()
             session.close()
-            assert time.monotonic() - before < 1
+            assert time.monotonic() - before < 3
         session = source.open()
         held = session.read(MANY)
         next(held)
@@ -357,7 +357,7 @@ def test_a_thousand_queries_keep_the_same_connections(mariadb: MariaDBServer, ur
     before = time.monotonic()
     for _ in range(300):
         assert read(source, select).num_rows == 1
-    assert time.monotonic() - before < 3
+    assert time.monotonic() - before < 9
     assert connected(mariadb, database_of(url)) == 1
 
 

@@ -107,7 +107,7 @@ def test_cancel_in_the_middle_of_a_large_pull(
     started = time.monotonic()
     with pytest.raises(QueryCancelled):
         run()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 6
     session.close()
     assert eventually(lambda: activity(postgres, database, "state <> 'idle'") == 0)
     assert one(source) == 1
@@ -195,7 +195,7 @@ def test_the_server_ends_what_takes_too_long(source: PostgresSource, postgres: P
     started = time.monotonic()
     with pytest.raises(QueryTimeout, match=r"0\.3 s"):
         list(session.read(SLEEP))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3
     session.close()
     assert activity(postgres, database, "state = 'active'") == 0
     assert one(source) == 1
@@ -375,7 +375,7 @@ def test_connections_that_cannot_be(
     started = time.monotonic()
     with source_on(black, options={"connect_timeout": 0.5}) as source, pytest.raises(ConnectionFailed, match=r"0\.5 s"):
         source.open()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 6
 
 
 def test_a_black_hole_in_the_middle(
@@ -390,7 +390,7 @@ def test_a_black_hole_in_the_middle(
         assert cancelled(lambda: list(batches), session.cancel) < 0.5
         started = time.monotonic()
         session.close()
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < 1.5
         proxy.set("pass")
         assert one(source) == 1
         # without a cancel, the timeout ends it on this side too
@@ -401,7 +401,7 @@ def test_a_black_hole_in_the_middle(
         started = time.monotonic()
         with pytest.raises(QueryTimeout):
             list(batches)
-        assert time.monotonic() - started < 3
+        assert time.monotonic() - started < 9
         session.close()
         # a connection that went silent while it was idle is found out at open
         proxy.set("pass")

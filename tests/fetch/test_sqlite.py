@@ -411,7 +411,7 @@ def test_cancel_stops_a_running_read(source: SQLiteSource) -> None:
     timer.start()
     with pytest.raises(QueryCancelled):
         list(session.read(ENDLESS))
-    assert time.monotonic() - stopped[0] < 0.5
+    assert time.monotonic() - stopped[0] < 1.5
     with pytest.raises(QueryCancelled):
         list(session.read(ENDLESS))
     session.cancel()
@@ -426,7 +426,7 @@ def test_the_timeout_stops_a_read(source: SQLiteSource) -> None:
     started = time.monotonic()
     with pytest.raises(QueryTimeout, match=r"0\.2 s"):
         list(session.read(ENDLESS))
-    assert time.monotonic() - started < 0.7
+    assert time.monotonic() - started < 2.1
     session.close()
     assert len(rows(source, "nums")) == 3000
 
@@ -439,7 +439,7 @@ def test_cancel_stops_waiting_for_a_lock(path: Path) -> None:
     started = time.monotonic()
     with pytest.raises((QueryTimeout, ConnectionFailed)):
         source.open(0.2)
-    assert time.monotonic() - started < 0.7
+    assert time.monotonic() - started < 2.1
     blocker.close()
     source.close()
 

@@ -188,7 +188,7 @@ def test_ctrl_c_ends_with_130(folder: Path) -> None:
     began = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     _, notes = process.communicate(timeout=30)
-    assert process.returncode == 130 and b"Traceback" not in notes and time.monotonic() - began < 2
+    assert process.returncode == 130 and b"Traceback" not in notes and time.monotonic() - began < 6
 
 
 def test_help_is_quick(folder: Path) -> None:
@@ -205,7 +205,7 @@ def test_help_is_quick(folder: Path) -> None:
         check=True,
     ).stderr
     assert not [name for name in ("duckdb", "pyarrow", "pandas", "sqlglot", "IPython") if f" {name}\n" in imported]
-    assert min(seconds) < 1.0  # 0.06 s on a quiet machine
+    assert min(seconds) < 3  # 0.06 s on a quiet machine
 
 
 def test_warnings_as_errors_of_the_user_hold(folder: Path) -> None:

@@ -168,7 +168,7 @@ def test_a_slow_database_does_not_stop_the_user(catalog: dict[str, Any]) -> None
         names = KnownNames(lambda: slow, dict)
         names.begin()
         began = time.monotonic()
-        assert names.columns("users") == () and time.monotonic() - began < 0.5
+        assert names.columns("users") == () and time.monotonic() - began < 1.5
         stop.set()
         assert asked(names, lambda: names.columns("users")) == ["id", "name"]
         slow.close()
