@@ -79,6 +79,8 @@ class Case:
 
     tables: tuple[Table, ...]
     queries: tuple[Query, ...]
+    sizes: tuple[int, ...] = (1,)
+    """How large the planner is told the tables of a query are, in turn: decides which keys travel where."""
 
 
 @st.composite
@@ -88,7 +90,8 @@ def cases(draw: DrawFn, engines: tuple[str, ...]) -> Case:
     is_finite = any(engine in FINITE for engine in placed)
     tables = tuple(Table(number, engine, draw(_rows(is_finite))) for number, engine in enumerate(placed))
     names = [table.name for table in tables]
-    return Case(tables, tuple(draw(st.lists(queries(names), min_size=3, max_size=3))))
+    sizes = tuple(draw(st.lists(st.sampled_from([1, 400, 1000, 100_000]), min_size=1, max_size=4)))
+    return Case(tables, tuple(draw(st.lists(queries(names), min_size=3, max_size=3))), sizes)
 
 
 @st.composite
@@ -125,11 +128,30 @@ def _constant(draw: DrawFn, column: str) -> str:
     return literal(column, draw(_VALUES[column]))
 
 
+#: constants of another type than the column's, which DuckDB casts in its own way
+_FOREIGN = {
+    "k": ["1.5", "1.0", "2::DOUBLE", "'1'", "1e0", "9223372036854775808", "TRUE", "-0.5", "0.5"],
+    "m": ["1", "0.1::DOUBLE", "0.105", "'0.10'", "1e0", "100000000", "0.1::FLOAT", "-0.014"],
+    "d": ["1", "0.1", "0.10", "'0.1'", "1e15", "0.1::FLOAT", "9007199254740993"],
+    "t": [
+        "'2024-02-29'",
+        "'2024-2-29'",
+        "TIMESTAMP '2024-02-29 00:00:00'",
+        "TIMESTAMP '2024-02-29 12:00:00'",
+        "'2024-02-29 00:00'",
+    ],
+    "ts": ["DATE '2024-02-29'", "'2024-02-29'", "'2024-02-29 12:00'", "'2024-02-29T12:00:00.000001'", "'2024-2-29'"],
+    "b": ["1", "0", "'t'", "'true'", "NULL"],
+    "s": ["'a'::VARCHAR", "NULL", "'A'", "1::VARCHAR"],
+    "x": ["'a'", "'A'::BLOB", "NULL"],
+}
+
+
 @st.composite
 def _simple(draw: DrawFn, alias: str) -> str:
     name = draw(_COLUMN)
     column = f"{alias}.{name}"
-    kind = draw(st.integers(0, 9))
+    kind = draw(st.integers(0, 10))
     negation = draw(st.sampled_from(["", "", "not "]))
     if kind <= 3:
         return f"{column} {draw(_OPERATOR)} {draw(_constant(name))}"
@@ -155,6 +177,12 @@ def _simple(draw: DrawFn, alias: str) -> str:
             f"{alias}.m = {alias}.d", f"{alias}.t = {alias}.ts", f"{alias}.m > {alias}.k", f"contains({alias}.s, 'a')",
             f"substring({alias}.s, 1, 1) = 'a'", f"case when {alias}.b then {alias}.k else 0 end = 1", f"{alias}.s > {alias}.s || ''",
         ]))  # fmt: skip
+    if kind == 9:
+        foreign = st.sampled_from(_FOREIGN[name])
+        if draw(st.integers(0, 3)) == 0 and name not in ("x", "b"):
+            return f"{column} {negation}in ({draw(foreign)}, {draw(_constant(name))})"
+        sides = [column, draw(_OPERATOR), draw(foreign)]
+        return " ".join(reversed(sides) if draw(st.booleans()) else sides)
     return f"{negation}{alias}.b"
 
 
@@ -281,6 +309,56 @@ def _combined(draw: DrawFn, names: list[str]) -> Query:
 
 
 @st.composite
+def _derived(draw: DrawFn, names: list[str], column: str) -> str:
+    """Something with the columns `id` and `column` to join with: a table, or a subquery that is not just one."""
+    table, other = draw(st.sampled_from(names)), draw(st.sampled_from(names))
+    where = _where(draw, "z", [])
+    shape = draw(st.sampled_from([
+        "{table}", "{table}", "(select z.* from {table} z{where})", "(select z.id, z.{column} from {table} z{where} order by 1, 2 limit 3)",
+        "(select z.id, z.{column} from {table} z{where} union all select y.id, y.{column} from {other} y)",
+        "(select min(z.id) as id, z.{column} from {table} z{where} group by z.{column})",
+        "(select distinct z.id, z.{column} from {table} z{where})",
+        "(select z.id, y.{column} from {table} z left join {other} y on y.{column} = z.{column}{where})",
+        "(select z.id, coalesce(z.{column}, y.{column}) as {column} from {table} z full join {other} y on y.id = z.id)",
+        "(select max(z.id) over (partition by z.{column}) as id, z.{column} from {table} z{where})",
+        "(select y.id, z.{column} from {table} z, {other} y{where})",
+    ]))  # fmt: skip
+    return shape.format(table=table, other=other, column=column, where=where)
+
+
+@st.composite
+def _chain(draw: DrawFn, names: list[str]) -> Query:
+    """Three sources, joined in every way, some by USING, some in parentheses."""
+    column = draw(st.sampled_from(["k", "s", "m", "t", "ts", "x"]))
+    a, b, c = (draw(_derived(names, column)) for _ in "abc")
+    one, two = (draw(st.sampled_from(["join", "left join", "right join", "full join"])) for _ in "ab")
+    where = _where_on(draw, column, names)
+    shape = draw(st.sampled_from([
+        "{a} a {one} {b} b on a.{k} = b.{k} {two} {c} c on {d}.{k} = c.{k}",
+        "{a} a {one} ({b} b {two} {c} c on b.{k} = c.{k}) on a.{k} = b.{k}",
+        "{a} a {one} {b} b using ({k}) {two} {c} c using ({k})",
+        "{a} a, {b} b {two} {c} c on b.{k} = c.{k}",
+        "{a} a {one} {b} b on a.{k} = b.{k} and b.id > 1 {two} {c} c on c.{k} = b.{k} and a.id < 4",
+    ]))  # fmt: skip
+    source = shape.format(a=a, b=b, c=c, one=one, two=two, k=column, d=draw(st.sampled_from("ab")))
+    outputs = ["a.id as a", "b.id as b", "c.id as c"]
+    sql = f"select {', '.join(outputs)} from {source}{where}"
+    return Query(sql + draw(_order(3)), True) if draw(st.booleans()) else Query(sql)
+
+
+def _where_on(draw: DrawFn, column: str, names: list[str]) -> str:
+    """A condition on the two columns that a derived table has."""
+    alias = draw(st.sampled_from("abc"))
+    return draw(st.sampled_from([
+        "", "", f" where {alias}.id > 1", f" where {alias}.{column} is not null", f" where {alias}.id is null",
+        f" where {alias}.{column} in (select {column} from {draw(st.sampled_from(names))})",
+        f" where exists (select 1 from {draw(st.sampled_from(names))} e where e.{column} = {alias}.{column})",
+        f" where not exists (select 1 from {draw(st.sampled_from(names))} e where e.{column} = {alias}.{column})",
+        f" where coalesce({alias}.id, 0) < 3",
+    ]))  # fmt: skip
+
+
+@st.composite
 def _nested(draw: DrawFn, names: list[str]) -> Query:
     inner = draw(_single(names))
     shape = draw(st.sampled_from([
@@ -293,4 +371,6 @@ def _nested(draw: DrawFn, names: list[str]) -> Query:
 @st.composite
 def queries(draw: DrawFn, names: list[str]) -> Query:
     """One query over some of the tables."""
-    return draw(st.one_of(_single(names), _joined(names), _grouped(names), _combined(names), _nested(names)))
+    return draw(
+        st.one_of(_single(names), _joined(names), _grouped(names), _combined(names), _nested(names), _chain(names))
+    )
