@@ -277,8 +277,10 @@ class OrphanRows(FedqError):
 
 
 class ReadOnlyError(FedqError):
-    """A write to a database that is read-only, or through a call that only reads. Do: use `execute` on a writable
-    one."""
+    """A write through a call that only reads, or to a database that is read-only.
+
+    Do: write with the database's own driver; fedq only reads, so far.
+    """
 
     code = "FQ601"
 

@@ -262,7 +262,7 @@ def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
             # the empty tables hold only the columns that the query names, so the nearest name is looked for here
             names = [column.name for occurrence in query.occurrences for column in occurrence.table.columns]
             near = nearest(str(error.facts["column"]), names)
-            error.hint = f"Did you mean {near!r}?" if near else error.hint
+            error.hint = f"Did you mean {near!r}?" if near else "`%fedq :columns TABLE` lists a table's columns."
         raise _in_the_users_text(error, query.text, query.params, query.place, len("DESCRIBE ")) from error.__cause__
 
 

@@ -240,7 +240,7 @@ def _together(problems: tuple[CatalogError | SecretError, ...]) -> CatalogError:
     if others:
         count = f"{len(others)} more problem{'s' if len(others) > 1 else ''}"
         rest = "\n".join(f"  {error.message}" for error in others)
-        hint = "\n".join(filter(None, [hint, f"{count}:\n{rest}"]))
+        hint = "\n".join(filter(None, [f"{count}:\n{rest}", hint]))
     facts = {"file": None, "line": None, "key": None, "suggestion": None, **first.facts, "problems": problems}
     return CatalogError(message, hint=hint, **facts)
 

@@ -43,7 +43,7 @@ def named_error(error: Exception, text: str) -> FedqError:
             f"the query reaches past the catalog: {message}", hint="Put files and servers into the catalog.", **facts
         )
     if isinstance(error, _PREPARATION):
-        return InvalidQuery(message, hint="Mend the query at this place; fedq speaks DuckDB's SQL.", **facts)
+        return InvalidQuery(message, hint="Mend the query; fedq speaks DuckDB's SQL.", **facts)
     hint = next(
         (hint for kind, hint in _HINTS.items() if isinstance(error, kind)),
         "The query ran over what was pulled and failed there.",
