@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from fedq.errors import NotAllowed, ReadOnlyError, SQLSyntaxError
-from fedq.sql import exp, parse
+from fedq.sql import exp, parse, tokenize
 
 _READS = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery, exp.Pivot, exp.Summarize, exp.Describe)
+#: what may follow a PIVOT
+_ENDS = ("order by", "order", "limit", "offset")
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable)
 
 
@@ -17,7 +19,7 @@ def parse_query(text: str) -> exp.Expr:
 
     Raises: SQLSyntaxError, NotAllowed, ReadOnlyError.
     """
-    trees = parse(text)
+    trees = _parsed(text)
     if not trees:
         raise SQLSyntaxError("the query is empty", hint="Write a SELECT.")
     if len(trees) > 1:
@@ -32,3 +34,23 @@ def parse_query(text: str) -> exp.Expr:
         message = f"{verb} is not a query"
         raise NotAllowed(message, hint="A query is one SELECT, WITH, VALUES, FROM, PIVOT, DESCRIBE or SUMMARIZE.")
     return tree
+
+
+def _parsed(text: str) -> tuple[exp.Expr, ...]:
+    """The trees of a text; of `PIVOT … ORDER BY … LIMIT …`, which sqlglot does not know, the tree of its PIVOT.
+
+    What follows a PIVOT speaks of its result only, unless it reads tables of its own.
+    """
+    try:
+        return parse(text)
+    except SQLSyntaxError:
+        tokens = tokenize(text)
+        words = [token.text.lower() for token in tokens]
+        ends = [
+            index
+            for index, word in enumerate(words)
+            if word in _ENDS and words[:index].count("(") == words[:index].count(")")
+        ]
+        if words[0] != "pivot" or not ends or {"select", "from"} & set(words[ends[0] :]):
+            raise
+        return parse(text[: tokens[ends[0]].start])

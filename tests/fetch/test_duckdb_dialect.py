@@ -37,7 +37,9 @@ def test_instants_and_nan() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [10**38, Decimal("0." + "1" * 38), Decimal("NaN"), object(), dt.timedelta(1)], ids=repr
+    "value",
+    [10**38, Decimal("0." + "1" * 38), Decimal("NaN"), object(), dt.timedelta(1)],
+    ids=lambda value: type(value).__name__,
 )
 def test_what_cannot_be_said(value: object) -> None:
     with pytest.raises(Unsayable):

@@ -166,6 +166,7 @@ UNNAMED = [
     "from b where id < 9",
     "select * from (unpivot b on k, z) where id < 9",
     "pivot (from b where z < 4) on z using count(*) group by k",
+    "pivot b on z using count(*) group by t order by t desc limit 3",
     "select unnest(b) from b where id < 9",
     "select 1 from b where id < 9",
     "select count(*) from a, b",
