@@ -45,9 +45,9 @@ T = TypeVar("T")
 class Federation:
     """Several databases as one. Opens nothing until needed; use it as a context manager, or `close()` it.
 
-    >>> with connect(shop=":memory-example:.db") as fed:  # doctest: +SKIP
-    ...     fed.query("select 1 as one").scalar()
-    1
+    >>> with connect({"version": 1}) as fed:
+    ...     fed.query("select :n + 1 as next", {"n": 1}).scalar()
+    2
     """
 
     def __init__(
