@@ -70,6 +70,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         reaper.wait(30)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Take addresses out of a test's name (`ids=repr` of an object): the workers must collect the same names."""
+    item._nodeid = re.sub(r" at 0x[0-9a-f]+", "", item.nodeid)
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Count the skips that a missing server caused: a green run that tested half must not look like a whole one."""
     reasons = (str(report.longrepr[2]) for report in terminalreporter.stats.get("skipped", []))
