@@ -1,25 +1,28 @@
 """Random tables and random queries over them, small enough to read and nasty enough to matter.
 
-Every table has the same eight columns, so that a query fits any tables; what differs is where a table lives and by which
-rules its database compares. Only queries with one right answer are made: a LIMIT stands over a total order, sums are of
-exact numbers.
+Every table has the same nine columns, so that a query fits any tables; what differs is where a table lives and by which
+rules its database compares. The rows and the constants of one case come from the same few values, so that conditions
+are met. Only queries with one right answer are made: a LIMIT stands over a total order, sums are of exact numbers.
+
+A case is made of one random.Random and not of Hypothesis' strategies: in a grammar this deep Hypothesis repeats itself
+(two queries of three were copies), and `shrink.py` knows SQL.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
+from random import Random
 from typing import Any
-
-from hypothesis import strategies as st
-from hypothesis.strategies import DrawFn
 
 #: column → DuckDB's type
 COLUMNS = {
     "id": "BIGINT", "k": "BIGINT", "s": "VARCHAR", "m": "DECIMAL(10,2)", "d": "DOUBLE", "t": "DATE", "ts": "TIMESTAMP",
     "b": "BOOLEAN", "x": "BLOB",
 }  # fmt: skip
+DATA = [name for name in COLUMNS if name != "id"]
 #: three tables in every engine; in each the text column is compared by another rule
 TEXT = {
     "postgres": ("text", 'text collate "C"', "varchar(60)"),
@@ -30,25 +33,68 @@ TEXT = {
     ),
     "sqlite": ("text", "text collate nocase", "text collate rtrim"),
 }
+#: engines that have no NaN and no infinity
 FINITE = ("mariadb", "sqlite")
 
-_WORDS = ["", " ", "a", "A", "a ", "b", "B", "é", "e", "É", "ß", "ss", "SS", "_", "%", "a%", "a_b", "ab", "aB", "\\", "\\_", "'", '"', "Z",
-          "zz", "😀", "e\u0301", "\t", "NULL", "0", "ﬀ", "İ", "ı", "Å"]  # fmt: skip
-_TEXTS = st.one_of(st.sampled_from(_WORDS), st.text("aAéß _%\\'", max_size=4))
-_VALUES: dict[str, st.SearchStrategy[Any]] = {
-    "k": st.sampled_from([0, 1, 2, 3, -1, 2**53 + 1, 2**53, 2**63 - 1, -(2**63)]),
-    "s": _TEXTS,
-    "m": st.sampled_from([Decimal(text) for text in ("0.00", "0.10", "-0.01", "1.00", "99999999.99", "-99999999.99", "12.30")]),
-    "d": st.sampled_from([0.0, 0.1, 1.0, -1.5, 1e308, -1e308, 5e-324, 1e15 + 0.5, 0.30000000000000004, 3.0]),
-    "t": st.sampled_from([dt.date(1, 1, 1), dt.date(1970, 1, 1), dt.date(2024, 2, 29), dt.date(2024, 3, 1), dt.date(9999, 12, 31)]),
-    "ts": st.sampled_from([
-        dt.datetime(1, 1, 1), dt.datetime(1969, 12, 31, 23, 59, 59, 999999), dt.datetime(2024, 2, 29), dt.datetime(2024, 2, 29, 12, 0, 0, 1),
-        dt.datetime(9999, 12, 31, 23, 59, 59, 999999),
-    ]),
-    "b": st.booleans(),
-    "x": st.sampled_from([b"", b"\0", b"a", b"A", b"a ", b"a\0", b"\xff", b"'"]),
+_DATES = [(1, 1, 1), (1970, 1, 1), (2024, 2, 29), (2024, 3, 1), (9999, 12, 31)]
+VALUES: dict[str, list[Any]] = {
+    "k": [0, 1, 2, 3, -1, 2**53 + 1, 2**53, 2**63 - 1, -(2**63)],
+    "s": ["", " ", "a", "A", "a ", "b", "B", "é", "e", "É", "ß", "ss", "SS", "_", "%", "a%", "a_b", "ab", "aB", "\\",
+          "\\_", "'", '"', "Z", "zz", "😀", "e\u0301", "\t", "NULL", "0", "ﬀ", "İ", "ı", "Å", "!a", "a|"],
+    "m": [Decimal(text) for text in ("0.00", "0.10", "-0.01", "1.00", "99999999.99", "-99999999.99", "12.30")],
+    "d": [0.0, 0.1, 1.0, -1.5, 1e308, -1e308, 5e-324, 1e15 + 0.5, 0.30000000000000004, 3.0],
+    "t": [dt.date(*parts) for parts in _DATES],
+    "ts": [*(dt.datetime(*parts) for parts in _DATES), dt.datetime(1969, 12, 31, 23, 59, 59, 999999),
+           dt.datetime(2024, 2, 29, 12, 0, 0, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999999)],
+    "b": [True, False],
+    "x": [b"", b"\0", b"a", b"A", b"a ", b"a\0", b"\xff", b"'"],
 }  # fmt: skip
-_SPECIAL = st.sampled_from([float("nan"), float("inf"), float("-inf")])
+#: constants of another type than the column's, which DuckDB casts in its own way
+FOREIGN = {
+    "k": ["1.5", "1.0", "2::DOUBLE", "'1'", "1e0", "9223372036854775808", "TRUE", "-0.5", "0.5"],
+    "m": ["1", "0.1::DOUBLE", "0.105", "'0.10'", "1e0", "100000000", "0.1::FLOAT", "-0.014"],
+    "d": ["1", "0.1", "0.10", "'0.1'", "1e15", "0.1::FLOAT", "9007199254740993"],
+    "t": ["'2024-02-29'", "'2024-2-29'", "TIMESTAMP '2024-02-29 00:00:00'", "TIMESTAMP '2024-02-29 12:00:00'"],
+    "ts": ["DATE '2024-02-29'", "'2024-02-29'", "'2024-02-29 12:00'", "'2024-02-29T12:00:00.000001'", "'2024-2-29'"],
+    "b": ["1", "0", "'t'", "'true'", "NULL"],
+    "s": ["'a'::VARCHAR", "NULL", "'A'", "1::VARCHAR"],
+    "x": ["'a'", "'A'::BLOB", "NULL"],
+}
+PATTERNS = ["a%", "%a", "%é%", "_", "a_%", "%", "", "ß%", "%\\_%", "É%", "!%", "%a%", "a", "A%", "_%", "%\\", "a|%"]
+OPERATORS = ["=", "=", "=", "<>", "<", "<=", ">", ">=", "is distinct from", "is not distinct from"]
+#: {a} is the table
+CONDITIONS = """
+starts_with({a}.s, 'a') | length({a}.s) = 1 | upper({a}.s) = 'A' | lower({a}.s) = 'é' | {a}.s || 'x' = 'ax'
+coalesce({a}.s, 'a') = 'a' | {a}.k % 2 = 1 | year({a}.t) = 2024 | {a}.m * 2 > 1 | {a}.d / 2 > 0.04 | abs({a}.d) > 1
+round({a}.m, 1) = 0.1 | trim({a}.s) = 'a' | {a}.m = {a}.d | {a}.t = {a}.ts | {a}.m > {a}.k | contains({a}.s, 'a')
+substring({a}.s, 1, 1) = 'a' | case when {a}.b then {a}.k else 0 end = 1 | {a}.s > {a}.s || '' | {a}.k > {a}.id
+{a}.id in (1, 3, 5) | {a}.id between 2 and 4 | {a}.b = true | {a}.b is true | {a}.b is not true | {a}.d = {a}.d
+({a}.k, {a}.s) in ((1, 'a'), (2, 'A')) | {a}.t + 1 > date '2024-02-29' | {a}.s < 'b' and {a}.s > 'A' | {a}.s = {a}.s
+""".replace("\n", "|").strip("|").split("|")  # fmt: skip
+AGGREGATES = [
+    "count(*)", "count({c})", "count(distinct {c})", "min({c})", "max({c})", "sum(a.m)", "sum(a.k)", "avg(a.m)",
+    "bool_or(a.b)", "count(*) filter (where a.b)", "min(a.s)", "max(a.s)", "max(a.ts)", "sum(length(a.s))", "sum(a.id)",
+]  # fmt: skip
+DERIVED = [
+    "{t}", "{t}", "{t}",
+    "(select z.* from {t} z{where})",
+    "(select z.id, z.{k} from {t} z{where} order by 1, 2 limit 3)",
+    "(select z.id, z.{k} from {t} z{where} union all select y.id, y.{k} from {o} y)",
+    "(select min(z.id) as id, z.{k} from {t} z{where} group by z.{k})",
+    "(select distinct z.id, z.{k} from {t} z{where})",
+    "(select z.id, y.{k} from {t} z left join {o} y on y.{k} = z.{k}{where})",
+    "(select z.id, coalesce(z.{k}, y.{k}) as {k} from {t} z full join {o} y on y.id = z.id)",
+    "(select max(z.id) over (partition by z.{k}) as id, z.{k} from {t} z{where})",
+    "(select y.id, z.{k} from {t} z, {o} y{where})",
+]  # fmt: skip
+CHAINS = [
+    "{a} a {one} {b} b on a.{k} = b.{k} {two} {c} c on {d}.{k} = c.{k}",
+    "{a} a {one} ({b} b {two} {c} c on b.{k} = c.{k}) on a.{k} = b.{k}",
+    "{a} a {one} {b} b using ({k}) {two} {c} c using ({k})",
+    "{a} a, {b} b {two} {c} c on b.{k} = c.{k}",
+    "{a} a {one} {b} b on a.{k} = b.{k} and b.id > 1 {two} {c} c on c.{k} = b.{k} and a.id < 4",
+]
+JOINS = ["join", "left join", "right join", "full join"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,23 +129,26 @@ class Case:
     """How large the planner is told the tables of a query are, in turn: decides which keys travel where."""
 
 
-@st.composite
-def cases(draw: DrawFn, engines: tuple[str, ...]) -> Case:
-    """Two or three tables and a few queries over them."""
-    placed = draw(st.lists(st.sampled_from(engines), min_size=2, max_size=3))
-    is_finite = any(engine in FINITE for engine in placed)
-    tables = tuple(Table(number, engine, draw(_rows(is_finite))) for number, engine in enumerate(placed))
-    names = [table.name for table in tables]
-    sizes = tuple(draw(st.lists(st.sampled_from([1, 400, 1000, 100_000]), min_size=1, max_size=4)))
-    return Case(tables, tuple(draw(st.lists(queries(names), min_size=3, max_size=3))), sizes)
+def make_case(seed: int, engines: Sequence[str], queries: int = 6) -> Case:
+    """Two or three tables and a few queries over them; the same for the same arguments."""
+    random = Random(seed)
+    placed = [random.choice(engines) for _ in range(random.choice((2, 3, 3)))]
+    values = {name: random.sample(known, min(len(known), 4)) for name, known in VALUES.items()}
+    if not any(engine in FINITE for engine in placed) and random.random() < 0.5:
+        values["d"] += [float("nan"), float("inf"), float("-inf")]
+    tables = tuple(Table(number, engine, _rows(random, values)) for number, engine in enumerate(placed))
+    sizes = tuple(random.choice((1, 400, 1000, 100_000)) for _ in range(random.randint(1, 4)))
+    grammar = Grammar(random, values, [table.name for table in tables])
+    return Case(tables, tuple(grammar.query() for _ in range(queries)), sizes)
 
 
-@st.composite
-def _rows(draw: DrawFn, is_finite: bool) -> tuple[tuple[Any, ...], ...]:
-    values = dict(_VALUES) if is_finite else {**_VALUES, "d": st.one_of(_VALUES["d"], _SPECIAL)}
-    cells = [st.one_of(st.none(), strategy, strategy, strategy) for strategy in values.values()]
-    rows = draw(st.lists(st.tuples(*cells), min_size=draw(st.sampled_from([0, 2, 4, 5])), max_size=7))
-    return tuple((number, *row) for number, row in enumerate(rows, 1))
+def _rows(random: Random, values: dict[str, list[Any]]) -> tuple[tuple[Any, ...], ...]:
+    count = random.choice((0, 3, 4, 5, 6, 7, 8, 8))
+    is_null = random.choice((0.05, 0.2, 0.4))
+    return tuple(
+        (number, *(None if random.random() < is_null else random.choice(known) for known in values.values()))
+        for number in range(1, count + 1)
+    )
 
 
 def literal(column: str, value: Any) -> str:
@@ -119,258 +168,164 @@ def literal(column: str, value: Any) -> str:
     return str(value).upper() if isinstance(value, bool) else f"({value})" if value < 0 else str(value)
 
 
-_COLUMN = st.sampled_from([name for name in COLUMNS if name != "id"])
-_OPERATOR = st.sampled_from(["=", "=", "<>", "<", "<=", ">", ">=", "is distinct from", "is not distinct from"])
+@dataclass(frozen=True, slots=True)
+class Grammar:
+    """Makes queries over the tables `names`, with constants among `values`."""
 
+    random: Random
+    values: dict[str, list[Any]] = field(repr=False)
+    names: list[str]
 
-@st.composite
-def _constant(draw: DrawFn, column: str) -> str:
-    return literal(column, draw(_VALUES[column]))
+    def pick(self, items: Sequence[Any]) -> Any:
+        return self.random.choice(items)
 
+    def is_lucky(self, share: float) -> bool:
+        return self.random.random() < share
 
-#: constants of another type than the column's, which DuckDB casts in its own way
-_FOREIGN = {
-    "k": ["1.5", "1.0", "2::DOUBLE", "'1'", "1e0", "9223372036854775808", "TRUE", "-0.5", "0.5"],
-    "m": ["1", "0.1::DOUBLE", "0.105", "'0.10'", "1e0", "100000000", "0.1::FLOAT", "-0.014"],
-    "d": ["1", "0.1", "0.10", "'0.1'", "1e15", "0.1::FLOAT", "9007199254740993"],
-    "t": [
-        "'2024-02-29'",
-        "'2024-2-29'",
-        "TIMESTAMP '2024-02-29 00:00:00'",
-        "TIMESTAMP '2024-02-29 12:00:00'",
-        "'2024-02-29 00:00'",
-    ],
-    "ts": ["DATE '2024-02-29'", "'2024-02-29'", "'2024-02-29 12:00'", "'2024-02-29T12:00:00.000001'", "'2024-2-29'"],
-    "b": ["1", "0", "'t'", "'true'", "NULL"],
-    "s": ["'a'::VARCHAR", "NULL", "'A'", "1::VARCHAR"],
-    "x": ["'a'", "'A'::BLOB", "NULL"],
-}
+    def some(self, items: Sequence[str], low: int, high: int) -> list[str]:
+        return self.random.sample(list(items), self.random.randint(low, high))
 
+    def query(self) -> Query:
+        """One query over some of the tables."""
+        return self.pick(
+            (self.single, self.joined, self.joined, self.grouped, self.combined, self.nested, self.chain)
+        )()
 
-@st.composite
-def _simple(draw: DrawFn, alias: str) -> str:
-    name = draw(_COLUMN)
-    column = f"{alias}.{name}"
-    kind = draw(st.integers(0, 10))
-    negation = draw(st.sampled_from(["", "", "not "]))
-    if kind <= 3:
-        return f"{column} {draw(_OPERATOR)} {draw(_constant(name))}"
-    if kind == 4:
-        items = draw(st.lists(_constant(name), min_size=1, max_size=3)) + draw(st.sampled_from([[], [], ["NULL"]]))
-        return f"{column} {negation}in ({', '.join(items)})"
-    if kind == 5:
-        return f"{column} {negation}between {draw(_constant(name))} and {draw(_constant(name))}"
-    if kind == 6:
-        return f"{column} is {negation}null"
-    if kind == 7:
-        like = draw(st.sampled_from(["like", "like", "ilike"]))
-        pattern = draw(
-            st.one_of(st.sampled_from(["a%", "%a", "%é%", "_", "a_%", "%", "", "ß%", "%\\_%", "É%"]), _TEXTS)
+    def constant(self, column: str) -> str:
+        return literal(column, self.pick(self.values[column]))
+
+    def predicate(self, alias: str, depth: int = 2, *, has_subqueries: bool = True) -> str:
+        """A condition on the columns of `alias`."""
+        chance = self.random.random() if depth else 0.0
+        if chance > 0.7:
+            left, right = (self.predicate(alias, depth - 1, has_subqueries=has_subqueries) for _ in "lr")
+            return f"({left} {self.pick(('and', 'and', 'or'))} {right})"
+        if chance > 0.62:
+            return f"not ({self.predicate(alias, depth - 1, has_subqueries=has_subqueries)})"
+        if chance > 0.5 and has_subqueries:
+            return self.subquery(alias)
+        return self.simple(alias)
+
+    def simple(self, alias: str) -> str:
+        """A condition without parts."""
+        name, negation = self.pick(DATA), self.pick(("", "", "not "))
+        column = f"{alias}.{name}"
+        kind = self.random.randint(0, 10)
+        if kind <= 3:
+            return f"{column} {self.pick(OPERATORS)} {self.constant(name)}"
+        if kind == 4:
+            items = [self.constant(name) for _ in range(self.random.randint(1, 3))] + self.pick(([], [], ["NULL"]))
+            return f"{column} {negation}in ({', '.join(items)})"
+        if kind == 5:
+            return f"{column} {negation}between {self.constant(name)} and {self.constant(name)}"
+        if kind == 6:
+            return f"{column} is {negation}null"
+        if kind == 7:
+            pattern = literal("s", self.pick([*PATTERNS, *self.values["s"]]))
+            escape = self.pick(("", "", "", " escape '!'"))
+            return f"{alias}.s {negation}{self.pick(('like', 'like', 'ilike'))} {pattern}{escape}"
+        if kind == 8:
+            return str(self.pick(CONDITIONS)).strip().format(a=alias)
+        if kind == 9:
+            sides = [column, self.pick(OPERATORS), self.pick(FOREIGN[name])]
+            return " ".join(reversed(sides) if self.is_lucky(0.3) and "is" not in sides[1] else sides)
+        return f"{negation}{alias}.b"
+
+    def subquery(self, alias: str) -> str:
+        """A condition with a subquery, correlated or not."""
+        name, table, inner = self.pick(DATA), self.pick(self.names), f"{alias}i"
+        where = f" where {self.predicate(inner, 1, has_subqueries=False)}" if self.is_lucky(0.5) else ""
+        negation, kind = self.pick(("", "not ")), self.random.randint(0, 3)
+        if kind == 0:
+            return f"{alias}.{name} {negation}in (select {inner}.{name} from {table} {inner}{where})"
+        if kind == 1:
+            also = f" and {self.predicate(inner, 1, has_subqueries=False)}" if self.is_lucky(0.5) else ""
+            return f"{negation}exists (select 1 from {table} {inner} where {inner}.{name} = {alias}.{name}{also})"
+        if kind == 2:
+            name = "s" if name == "b" else name
+            most = f"{self.pick(('min', 'max'))}({inner}.{name})"
+            return f"{alias}.{name} {self.pick(OPERATORS)} (select {most} from {table} {inner}{where})"
+        counted = f"select count(*) from {table} {inner} where {inner}.{name} = {alias}.{name}"
+        return f"{self.random.randint(0, 3)} <= ({counted})"
+
+    def where(self, alias: str, *, has_subqueries: bool = True) -> str:
+        if self.is_lucky(0.45):
+            return ""
+        return f" where {self.predicate(alias, has_subqueries=has_subqueries)}"
+
+    def ordered(self, sql: str, count: int) -> Query:
+        """The query as it is, or by every output's position, so that rows that tie are the same row."""
+        if self.is_lucky(0.5):
+            return Query(sql)
+        ways = ("", " desc", " nulls first", " desc nulls last", " desc nulls first")
+        keys = ", ".join(f"{at}{self.pick(ways)}" for at in range(1, count + 1))
+        limit = self.pick(("", " limit 2", " limit 3 offset 1", " limit 100", " limit 5", " offset 2"))
+        return Query(f"{sql} order by {keys}{limit}", is_ordered=True)
+
+    def single(self) -> Query:
+        distinct, is_star = self.pick(("", "", "distinct ")), self.is_lucky(0.2)
+        outputs = list(COLUMNS) if is_star else self.some(list(COLUMNS), 1, 3)
+        said = "*" if is_star else ", ".join(f"a.{name}" for name in outputs)
+        return self.ordered(f"select {distinct}{said} from {self.pick(self.names)} a{self.where('a')}", len(outputs))
+
+    def joined(self) -> Query:
+        kind, name = self.pick([*JOINS, "join", "semi join", "anti join"]), self.pick(DATA)
+        is_one_sided = kind in ("semi join", "anti join")
+        operator = "=" if kind == "full join" else self.pick(("=", "=", "=", "is not distinct from", "<"))
+        condition = f"a.{name} {operator} b.{name}"
+        if kind != "full join" and self.is_lucky(0.5):
+            condition += f" and {self.predicate(self.pick('ab'), 1, has_subqueries=False)}"
+        outputs = [f"a.{name}" for name in self.some(list(COLUMNS), 1, 2)]
+        outputs += [] if is_one_sided else [f"b.{name}" for name in self.some(list(COLUMNS), 1, 2)]
+        said = ", ".join(f"{output} as c{at}" for at, output in enumerate(outputs))
+        where = self.where("a" if is_one_sided else self.pick("ab"))
+        left, right = self.pick(self.names), self.pick(self.names)
+        return self.ordered(f"select {said} from {left} a {kind} {right} b on {condition}{where}", len(outputs))
+
+    def grouped(self) -> Query:
+        keys = [f"a.{name}" for name in self.some(DATA, 0, 2)]
+        column = self.pick(["a.k", "a.s", "a.m", "a.d", "a.t", "a.x", "a.id"])
+        outputs = keys + [text.format(c=column) for text in self.some(AGGREGATES, 1, 3)]
+        source = f"{self.pick(self.names)} a"
+        if self.is_lucky(0.3):
+            name = self.pick(DATA)
+            source += f" {self.pick(('join', 'left join'))} {self.pick(self.names)} b on a.{name} = b.{name}"
+        group = f" group by {', '.join(keys)}" if keys else ""
+        having = self.pick(("", "", "", " having count(*) > 1", " having max(a.s) > 'A'"))
+        said = ", ".join(f"{output} as c{at}" for at, output in enumerate(outputs))
+        return self.ordered(f"select {said} from {source}{self.where('a')}{group}{having}", len(outputs))
+
+    def combined(self) -> Query:
+        columns = self.some(list(COLUMNS), 1, 2)
+        said = ", ".join(f"a.{name}" for name in columns)
+        parts = [f"select {said} from {self.pick(self.names)} a{self.where('a')}" for _ in "lr"]
+        operator = self.pick(("union", "union all", "intersect", "except", "except all", "intersect all"))
+        return self.ordered(f"{parts[0]} {operator} {parts[1]}", len(columns))
+
+    def nested(self) -> Query:
+        inner = self.pick((self.single, self.joined, self.grouped))().sql
+        shapes = ("with q as ({0}) select count(*) as n from q", "select count(*) as n from ({0}) q",
+                  "with q as ({0}) select * from q union all select * from q", "select * from ({0}) z limit 0")  # fmt: skip
+        return Query(self.pick(shapes).format(inner))
+
+    def chain(self) -> Query:
+        """Three sources, joined in every way, some by USING, some in parentheses, some of them subqueries."""
+        column = self.pick(["k", "s", "m", "t", "ts", "x", "k", "s"])
+        sources = {letter: self.derived(column) for letter in "abc"}
+        shape = self.pick(CHAINS).format(
+            **sources, one=self.pick(JOINS), two=self.pick(JOINS), k=column, d=self.pick("ab")
         )
-        escape = draw(st.sampled_from(["", "", " escape '!'"]))
-        return f"{alias}.s {negation}{like} {literal('s', pattern)}{escape}"
-    if kind == 8:
-        return draw(st.sampled_from([
-            f"starts_with({alias}.s, 'a')", f"length({alias}.s) = 1", f"upper({alias}.s) = 'A'", f"lower({alias}.s) = 'é'",
-            f"{alias}.s || 'x' = 'ax'", f"coalesce({alias}.s, 'a') = 'a'", f"{alias}.k % 2 = 1", f"year({alias}.t) = 2024",
-            f"{alias}.m * 2 > 1", f"{alias}.d / 2 > 0.04", f"abs({alias}.d) > 1", f"round({alias}.m, 1) = 0.1", f"trim({alias}.s) = 'a'",
-            f"{alias}.m = {alias}.d", f"{alias}.t = {alias}.ts", f"{alias}.m > {alias}.k", f"contains({alias}.s, 'a')",
-            f"substring({alias}.s, 1, 1) = 'a'", f"case when {alias}.b then {alias}.k else 0 end = 1", f"{alias}.s > {alias}.s || ''",
-        ]))  # fmt: skip
-    if kind == 9:
-        foreign = st.sampled_from(_FOREIGN[name])
-        if draw(st.integers(0, 3)) == 0 and name not in ("x", "b"):
-            return f"{column} {negation}in ({draw(foreign)}, {draw(_constant(name))})"
-        sides = [column, draw(_OPERATOR), draw(foreign)]
-        return " ".join(reversed(sides) if draw(st.booleans()) else sides)
-    return f"{negation}{alias}.b"
+        alias, table = self.pick("abc"), self.pick(self.names)
+        where = self.pick((
+            "", "", f" where {alias}.id > 1", f" where {alias}.{column} is not null", f" where {alias}.id is null",
+            f" where {alias}.{column} in (select {column} from {table})", f" where coalesce({alias}.id, 0) < 3",
+            f" where exists (select 1 from {table} e where e.{column} = {alias}.{column})",
+            f" where not exists (select 1 from {table} e where e.{column} = {alias}.{column})",
+            f" where {alias}.{column} not in (select {column} from {table})",
+        ))  # fmt: skip
+        return self.ordered(f"select a.id as a, b.id as b, c.id as c from {shape}{where}", 3)
 
-
-@st.composite
-def predicates(draw: DrawFn, alias: str, others: list[str], depth: int = 2) -> str:
-    """A condition on the columns of `alias`; `others` are tables for subqueries."""
-    kind = draw(st.integers(0, 6)) if depth else 0
-    if kind in (3, 4):
-        left, right = (draw(predicates(alias, others, depth - 1)) for _ in "lr")
-        return f"({left} {'and' if kind == 3 else 'or'} {right})"
-    if kind == 5:
-        return f"not ({draw(predicates(alias, others, depth - 1))})"
-    if kind == 6 and others:
-        return draw(_subquery(alias, others))
-    return draw(_simple(alias))
-
-
-@st.composite
-def _subquery(draw: DrawFn, alias: str, others: list[str]) -> str:
-    name, table = draw(_COLUMN), draw(st.sampled_from(others))
-    inner = f"{alias}i"
-    where = draw(st.one_of(st.just(""), predicates(inner, [], 1).map(lambda text: f" where {text}")))
-    negation = draw(st.sampled_from(["", "not "]))
-    kind = draw(st.integers(0, 3))
-    if kind == 0:
-        return f"{alias}.{name} {negation}in (select {inner}.{name} from {table} {inner}{where})"
-    if kind == 1:
-        also = draw(predicates(inner, [], 1))
-        return f"{negation}exists (select 1 from {table} {inner} where {inner}.{name} = {alias}.{name} and {also})"
-    if kind == 2:
-        function = draw(st.sampled_from(["min", "max"]))
-        name = "s" if name == "b" else name
-        return f"{alias}.{name} {draw(_OPERATOR)} (select {function}({inner}.{name}) from {table} {inner}{where})"
-    return f"{draw(st.integers(0, 3))} <= (select count(*) from {table} {inner} where {inner}.{name} = {alias}.{name})"
-
-
-@st.composite
-def _outputs(draw: DrawFn, alias: str) -> list[str]:
-    return [
-        f"{alias}.{name}"
-        for name in draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=1, max_size=3, unique=True))
-    ]
-
-
-def _where(draw: DrawFn, alias: str, names: list[str]) -> str:
-    return draw(st.one_of(st.just(""), predicates(alias, names).map(lambda text: f" where {text}")))
-
-
-@st.composite
-def _order(draw: DrawFn, count: int) -> str:
-    """ORDER BY every output by its position, so that rows that tie are the same row."""
-    ways = [
-        f"{at}{draw(st.sampled_from(['', ' desc', ' nulls first', ' desc nulls last']))}" for at in range(1, count + 1)
-    ]
-    limit = draw(st.sampled_from(["", " limit 2", " limit 3 offset 1", " limit 0", " limit 100"]))
-    return f" order by {', '.join(ways)}{limit}"
-
-
-@st.composite
-def _single(draw: DrawFn, names: list[str]) -> Query:
-    table = draw(st.sampled_from(names))
-    distinct = draw(st.sampled_from(["", "", "distinct "]))
-    star = not distinct and draw(st.integers(0, 5)) == 0
-    outputs = [f"a.{name}" for name in COLUMNS] if star else draw(_outputs("a"))
-    sql = f"select {distinct}{'*' if star else ', '.join(outputs)} from {table} a{_where(draw, 'a', names)}"
-    if draw(st.booleans()):
-        return Query(sql + draw(_order(len(outputs))), True)
-    return Query(sql)
-
-
-@st.composite
-def _joined(draw: DrawFn, names: list[str]) -> Query:
-    left, right = draw(st.sampled_from(names)), draw(st.sampled_from(names))
-    kind = draw(st.sampled_from(["join", "join", "left join", "right join", "full join", "semi join", "anti join"]))
-    name = draw(_COLUMN)
-    operator = draw(st.sampled_from(["=", "=", "=", "is not distinct from", "<"]))
-    if kind == "full join" or operator != "=":
-        kind, operator = (kind, "=") if kind == "full join" else (kind, operator)
-    condition = f"a.{name} {operator} b.{name}"
-    if kind != "full join" and draw(st.booleans()):
-        condition += f" and {draw(predicates(draw(st.sampled_from('ab')), [], 1))}"
-    outputs = draw(_outputs("a")) + ([] if kind in ("semi join", "anti join") else draw(_outputs("b")))
-    names_of_outputs = [f"{output} as c{at}" for at, output in enumerate(outputs)]
-    where = _where(draw, "a" if kind in ("semi join", "anti join") else draw(st.sampled_from("ab")), names)
-    sql = f"select {', '.join(names_of_outputs)} from {left} a {kind} {right} b on {condition}{where}"
-    if draw(st.booleans()):
-        return Query(sql + draw(_order(len(outputs))), True)
-    return Query(sql)
-
-
-_AGGREGATES = ["count(*)", "count({c})", "count(distinct {c})", "min({c})", "max({c})", "sum(a.m)", "sum(a.k)", "avg(a.m)", "bool_or(a.b)",
-               "count(*) filter (where a.b)", "min(a.s)", "max(a.s)", "max(a.ts)", "sum(length(a.s))"]  # fmt: skip
-
-
-@st.composite
-def _grouped(draw: DrawFn, names: list[str]) -> Query:
-    keys = draw(st.lists(_COLUMN, max_size=2, unique=True))
-    chosen = draw(st.lists(st.sampled_from(_AGGREGATES), min_size=1, max_size=3))
-    column = draw(st.sampled_from(["a.k", "a.s", "a.m", "a.d", "a.t", "a.x"]))
-    outputs = [f"a.{key}" for key in keys] + [text.format(c=column) for text in chosen]
-    source = f"{draw(st.sampled_from(names))} a"
-    if draw(st.integers(0, 2)) == 0:
-        joined = draw(_COLUMN)
-        source += f" {draw(st.sampled_from(['join', 'left join']))} {draw(st.sampled_from(names))} b on a.{joined} = b.{joined}"
-    group = f" group by {', '.join(f'a.{key}' for key in keys)}" if keys else ""
-    having = draw(st.sampled_from(["", "", " having count(*) > 1", " having max(a.s) > 'A'"]))
-    named = [f"{output} as c{at}" for at, output in enumerate(outputs)]
-    sql = f"select {', '.join(named)} from {source}{_where(draw, 'a', names)}{group}{having}"
-    if draw(st.booleans()):
-        return Query(sql + draw(_order(len(outputs))), True)
-    return Query(sql)
-
-
-@st.composite
-def _combined(draw: DrawFn, names: list[str]) -> Query:
-    columns = draw(st.lists(st.sampled_from(list(COLUMNS)), min_size=1, max_size=2, unique=True))
-    parts = [
-        f"select {', '.join(f'a.{name}' for name in columns)} from {draw(st.sampled_from(names))} a{_where(draw, 'a', names)}"
-        for _ in "lr"
-    ]
-    operator = draw(st.sampled_from(["union", "union all", "intersect", "except", "except all", "intersect all"]))
-    sql = f"{parts[0]} {operator} {parts[1]}"
-    return Query(sql + draw(_order(len(columns))), True) if draw(st.booleans()) else Query(sql)
-
-
-@st.composite
-def _derived(draw: DrawFn, names: list[str], column: str) -> str:
-    """Something with the columns `id` and `column` to join with: a table, or a subquery that is not just one."""
-    table, other = draw(st.sampled_from(names)), draw(st.sampled_from(names))
-    where = _where(draw, "z", [])
-    shape = draw(st.sampled_from([
-        "{table}", "{table}", "(select z.* from {table} z{where})", "(select z.id, z.{column} from {table} z{where} order by 1, 2 limit 3)",
-        "(select z.id, z.{column} from {table} z{where} union all select y.id, y.{column} from {other} y)",
-        "(select min(z.id) as id, z.{column} from {table} z{where} group by z.{column})",
-        "(select distinct z.id, z.{column} from {table} z{where})",
-        "(select z.id, y.{column} from {table} z left join {other} y on y.{column} = z.{column}{where})",
-        "(select z.id, coalesce(z.{column}, y.{column}) as {column} from {table} z full join {other} y on y.id = z.id)",
-        "(select max(z.id) over (partition by z.{column}) as id, z.{column} from {table} z{where})",
-        "(select y.id, z.{column} from {table} z, {other} y{where})",
-    ]))  # fmt: skip
-    return shape.format(table=table, other=other, column=column, where=where)
-
-
-@st.composite
-def _chain(draw: DrawFn, names: list[str]) -> Query:
-    """Three sources, joined in every way, some by USING, some in parentheses."""
-    column = draw(st.sampled_from(["k", "s", "m", "t", "ts", "x"]))
-    a, b, c = (draw(_derived(names, column)) for _ in "abc")
-    one, two = (draw(st.sampled_from(["join", "left join", "right join", "full join"])) for _ in "ab")
-    where = _where_on(draw, column, names)
-    shape = draw(st.sampled_from([
-        "{a} a {one} {b} b on a.{k} = b.{k} {two} {c} c on {d}.{k} = c.{k}",
-        "{a} a {one} ({b} b {two} {c} c on b.{k} = c.{k}) on a.{k} = b.{k}",
-        "{a} a {one} {b} b using ({k}) {two} {c} c using ({k})",
-        "{a} a, {b} b {two} {c} c on b.{k} = c.{k}",
-        "{a} a {one} {b} b on a.{k} = b.{k} and b.id > 1 {two} {c} c on c.{k} = b.{k} and a.id < 4",
-    ]))  # fmt: skip
-    source = shape.format(a=a, b=b, c=c, one=one, two=two, k=column, d=draw(st.sampled_from("ab")))
-    outputs = ["a.id as a", "b.id as b", "c.id as c"]
-    sql = f"select {', '.join(outputs)} from {source}{where}"
-    return Query(sql + draw(_order(3)), True) if draw(st.booleans()) else Query(sql)
-
-
-def _where_on(draw: DrawFn, column: str, names: list[str]) -> str:
-    """A condition on the two columns that a derived table has."""
-    alias = draw(st.sampled_from("abc"))
-    return draw(st.sampled_from([
-        "", "", f" where {alias}.id > 1", f" where {alias}.{column} is not null", f" where {alias}.id is null",
-        f" where {alias}.{column} in (select {column} from {draw(st.sampled_from(names))})",
-        f" where exists (select 1 from {draw(st.sampled_from(names))} e where e.{column} = {alias}.{column})",
-        f" where not exists (select 1 from {draw(st.sampled_from(names))} e where e.{column} = {alias}.{column})",
-        f" where coalesce({alias}.id, 0) < 3",
-    ]))  # fmt: skip
-
-
-@st.composite
-def _nested(draw: DrawFn, names: list[str]) -> Query:
-    inner = draw(_single(names))
-    shape = draw(st.sampled_from([
-        "with q as ({0}) select count(*) as n from q", "select count(*) as n from ({0}) q", "with q as ({0}) select * from q union all select * from q",
-        "select * from (select *, row_number() over () as nothing from ({0}) q) z where false",
-    ]))  # fmt: skip
-    return Query(shape.format(inner.sql))
-
-
-@st.composite
-def queries(draw: DrawFn, names: list[str]) -> Query:
-    """One query over some of the tables."""
-    return draw(
-        st.one_of(_single(names), _joined(names), _grouped(names), _combined(names), _nested(names), _chain(names))
-    )
+    def derived(self, column: str) -> str:
+        """Something with the columns `id` and `column` to join with: a table, or a subquery."""
+        where = self.where("z", has_subqueries=False)
+        return str(self.pick(DERIVED)).format(t=self.pick(self.names), o=self.pick(self.names), k=column, where=where)

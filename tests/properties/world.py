@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from fedq.errors import FedqError
 from fedq.plan import build
 from tests.oracle.support import LOCAL, Places
 from tests.properties.grammar import COLUMNS, TEXT, Case, Query, Table
+from tests.properties.shrink import shrink
 
 NUMBERS = range(3)
 
@@ -44,35 +46,49 @@ class World:
                 native = {"s": TEXT[engine][number]} if engine in TEXT else None
                 self.places.put(table.name, engine, native=native, key=() if engine == "frame" else ("id",))
 
-    def check(self, case: Case) -> None:
-        """fedq answers every query of the case as the oracle does. Raises: AssertionError that shows the whole case."""
-        self.places.frames = {}
-        for table in case.tables:
-            self._fill(table)
+    def check_small(self, case: Case) -> None:
+        """As `check`; a case that fails is made small first."""
+        if self.problem(case) is not None:
+            small = shrink(case, lambda smaller: self.problem(smaller) is not None)
+            raise AssertionError(self.problem(small) or self.problem(case))
+
+    def problem(self, case: Case) -> str | None:
+        """What is different between fedq and the oracle, with the whole case; None where nothing is."""
+        self.fill(case)
         for query in case.queries:
             try:
                 with sizes(case.sizes):
                     self._compare(query)
             except (AssertionError, FedqError) as problem:
                 shown = "\n".join(f"{table.name}: {list(map(list, table.rows))}" for table in case.tables)
-                raise AssertionError(
-                    f"{shown}\nsizes {case.sizes}\n{query.sql}\n{type(problem).__name__}: {problem}"
-                ) from problem
+                return f"{shown}\nsizes {case.sizes}\n{query.sql}\n{type(problem).__name__}: {problem}"
+        return None
 
-    def _compare(self, query: Query) -> None:
+    def fill(self, case: Case) -> None:
+        """The tables of the case, with its rows."""
+        self.places.frames = {}
+        for table in case.tables:
+            self._fill(table)
+
+    def answer(self, query: Query) -> pa.Table | None:
+        """The oracle's, None where it refuses."""
         try:
-            self.places.expected(query.sql)
-        except duckdb.Error as refusal:
-            try:
-                self.places.query(query.sql)
-            except FedqError:
-                return
-            raise AssertionError(f"no error, but DuckDB says {refusal}") from refusal
-        self.places.check(query.sql, ordered=query.is_ordered)
+            return self.places.expected(query.sql)
+        except duckdb.Error:
+            return None
 
     def close(self) -> None:
         """Close everything."""
         self.places.end()
+
+    def _compare(self, query: Query) -> None:
+        if self.answer(query) is None:
+            try:
+                self.places.query(query.sql)
+            except FedqError:
+                return
+            raise AssertionError("no error, but DuckDB refuses it")
+        self.places.check(query.sql, ordered=query.is_ordered)
 
     def _fill(self, table: Table) -> None:
         places, name = self.places, table.name
@@ -96,5 +112,7 @@ class World:
                 places.refill_sqlite(name)
             case "duckdb":
                 places.refill_duckdb(name)
-            case engine:
-                places.put(name, engine) if engine == "frame" else places.refill_parquet(name)
+            case "parquet":
+                places.refill_parquet(name)
+            case _:
+                places.put(name, "frame")
