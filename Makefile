@@ -29,8 +29,7 @@ test-min: .venv-min/.minimum
 	@sh scripts/servers.sh
 	@sh scripts/run.sh .venv-min/bin/python -m pytest -q -n 2 --dist loadfile tests
 fuzz: $(VENV)/.test
-	@test -d tests/properties || { echo 'make fuzz: there is no tests/properties yet' >&2; exit 1; }
-	@HYPOTHESIS_PROFILE=fuzz sh scripts/run.sh $(BIN)/python -m pytest -q -n 2 --timeout 0 tests/properties
+	@sh scripts/run.sh $(BIN)/python -m tests.properties.fuzz --seconds 1000000
 bench: $(VENV)/.test
 	@sh scripts/bench.sh $(BIN)
 clean:
