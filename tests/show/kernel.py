@@ -33,6 +33,11 @@ class Cell:
     seconds: float = 0.0
 
     @property
+    def shown(self) -> list[dict[str, str]]:
+        """What stays on the page: not progress, which is removed when the work is done."""
+        return [bundle for bundle in self.displays if bundle["text/plain"]]
+
+    @property
     def text(self) -> str:
         """The text of the result."""
         return (self.result or {}).get("text/plain", "")

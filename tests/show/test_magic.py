@@ -98,7 +98,7 @@ def test_the_value_is_the_result(kernel: Kernel) -> None:
 
 def test_a_name_takes_the_result_and_shows_nothing(kernel: Kernel) -> None:
     cell = kernel.run("%%fedq people <<\nselect * from users order by id")
-    assert cell.result is None and cell.displays == []
+    assert cell.result is None and cell.shown == []
     assert kernel.run("print(people[0].name, len(people))").stdout == "Ann 2\n"
     cell = kernel.run("%fedq --to dicts rows << select id from users order by id")
     assert cell.result is None and kernel.run("print(rows)").stdout == "[{'id': 1}, {'id': 2}]\n"
@@ -172,7 +172,7 @@ def test_another_catalog(kernel: Kernel) -> None:
 
 def test_explain(kernel: Kernel) -> None:
     cell = kernel.run(f"%fedq --explain {BOTH}")
-    assert cell.status == "ok" and "crm" in cell.text and "shop" in cell.text and cell.displays == []
+    assert cell.status == "ok" and "crm" in cell.text and "shop" in cell.text and cell.shown == []
     assert "actual" in kernel.run(f"%fedq --analyze --quiet {BOTH}").text
 
 
@@ -229,18 +229,18 @@ def test_the_catalog_wins_over_a_data_frame_and_says_so(kernel: Kernel) -> None:
 def test_warnings_are_one_block_above_the_result(kernel: Kernel) -> None:
     for _ in range(2):  # every time, not once per line
         cell = kernel.run(f"%fedq {BOTH}")
-        assert cell.status == "ok" and len(cell.displays) == 1 and cell.stderr == ""
+        assert cell.status == "ok" and len(cell.shown) == 1 and cell.stderr == ""
         assert "CrossDatabaseWarning FQ210" in cell.notes and "crm" in cell.notes and "shop" in cell.notes
-        assert "q-note" in cell.displays[0]["text/html"]
+        assert "q-note" in cell.shown[0]["text/html"]
     assert kernel.run(f"%%fedq x <<\n{BOTH}").notes.startswith("CrossDatabaseWarning")
 
 
 def test_warnings_can_be_silenced_or_be_errors(kernel: Kernel) -> None:
-    assert kernel.run(f"%fedq --quiet {BOTH}").displays == []
-    assert kernel.run(f"%fedq --on-cross-db allow {BOTH}").displays == []
+    assert kernel.run(f"%fedq --quiet {BOTH}").shown == []
+    assert kernel.run(f"%fedq --on-cross-db allow {BOTH}").shown == []
     assert kernel.run(f"%fedq --on-cross-db error {BOTH}").ename == "CrossDatabaseError"
     assert (
-        kernel.run(f"warnings.filterwarnings('ignore', category=fedq.CrossDatabaseWarning)\n%fedq {BOTH}").displays
+        kernel.run(f"warnings.filterwarnings('ignore', category=fedq.CrossDatabaseWarning)\n%fedq {BOTH}").shown
         == []
     )
     cell = kernel.run(f"warnings.filterwarnings('error', category=fedq.CrossDatabaseWarning)\n%fedq {BOTH}")
