@@ -240,8 +240,7 @@ def test_warnings_can_be_silenced_or_be_errors(kernel: Kernel) -> None:
     assert kernel.run(f"%fedq --on-cross-db allow {BOTH}").shown == []
     assert kernel.run(f"%fedq --on-cross-db error {BOTH}").ename == "CrossDatabaseError"
     assert (
-        kernel.run(f"warnings.filterwarnings('ignore', category=fedq.CrossDatabaseWarning)\n%fedq {BOTH}").shown
-        == []
+        kernel.run(f"warnings.filterwarnings('ignore', category=fedq.CrossDatabaseWarning)\n%fedq {BOTH}").shown == []
     )
     cell = kernel.run(f"warnings.filterwarnings('error', category=fedq.CrossDatabaseWarning)\n%fedq {BOTH}")
     assert cell.ename == "CrossDatabaseWarning" and "site-packages" not in cell.traceback
