@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,19 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory, postgres: object, mariadb: object) -> Iterator[Company]:
-    """With accounts in PostgreSQL and invoices in MariaDB."""
+def servers(tmp_path_factory: pytest.TempPathFactory, postgres: Any, mariadb: Any) -> Iterator[Company]:
+    """With accounts in PostgreSQL and invoices in MariaDB; whatever failed, no transaction is left open in them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         made = Company(tmp_path_factory.mktemp("servers"), postgres, mariadb)
     yield made
+    users = [url.partition("://")[2].partition(":")[0] for url in made.urls.values()]
+    names = "', '".join(users)
+    active = f"select usename, state, query from pg_stat_activity where usename in ('{names}') and state <> 'idle'"
+    assert postgres.sql(active, admin=True) == []
+    busy = f"select info from information_schema.processlist where user in ('{names}') and command <> 'Sleep'"
+    assert list(mariadb.sql(busy, "mysql", admin=True)) == []
+    open_ = f"""select trx_query from information_schema.innodb_trx t join information_schema.processlist p
+                on p.id = t.trx_mysql_thread_id where p.user in ('{names}')"""
+    assert list(mariadb.sql(open_, "mysql", admin=True)) == []
     made.federation.close()

@@ -132,7 +132,7 @@ def test_text_that_cannot_be_computed(company: Company, sql: str) -> None:
     company.fails(lambda: company.query(sql), (ComputeError, InvalidQuery))
 
 
-@pytest.mark.parametrize("depth", [300, 3_000, 50_000])
+@pytest.mark.parametrize("depth", [300, 3_000, 20_000])
 def test_nesting_without_end(company: Company, depth: int) -> None:
     for opening, closing in (("(", ")"), ("not ", ""), ("-", ""), ("[", "]"), ("(select ", ")")):
         sql = f"select {opening * depth}1{closing * depth} from customers limit 1"
@@ -144,9 +144,9 @@ def test_nesting_without_end(company: Company, depth: int) -> None:
 
 
 def test_a_very_long_text(company: Company) -> None:
-    terms = " or ".join(f"id = {i}" for i in range(5_000))
+    terms = " or ".join(f"id = {i}" for i in range(1_000))
     assert len(company.query(f"select id from customers where {terms}").rows()) == 20
-    numbers = ", ".join(map(str, range(50_000)))
+    numbers = ", ".join(map(str, range(20_000)))
     assert len(company.query(f"select id from customers where id in ({numbers})").rows()) == 20
 
 

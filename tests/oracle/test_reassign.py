@@ -54,6 +54,22 @@ def test_the_battery_over_every_pair_of_engines(
     assert not problems, f"{len(problems)} of {len(battery.QUERIES)}\n" + "\n".join(problems)
 
 
+@pytest.mark.parametrize("library", ["pyarrow", "polars", "relation"])
+def test_the_battery_over_the_tables_of_every_library(
+    library: str, filled: Places, answers: dict[str, pa.Table]
+) -> None:
+    filled.place({})
+    for table in ("customers", "orders"):
+        arrow = filled.oracle.table(table).to_arrow_table()
+        filled.frames[table] = {
+            "pyarrow": lambda arrow=arrow: arrow,
+            "polars": lambda arrow=arrow: pytest.importorskip("polars").from_arrow(arrow),
+            "relation": lambda table=table: filled.oracle.table(table),
+        }[library]()
+    for sql, is_ordered in battery.QUERIES:
+        assert_same(filled.query(sql), answers[sql], ordered=is_ordered, sql=sql)
+
+
 TOML = """
 version = 1
 
