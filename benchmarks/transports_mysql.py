@@ -56,7 +56,7 @@ print(time.perf_counter() - start)
 
 def fedq_source(url: str) -> Any:
     from fedq.catalog.model import Database
-    from fedq.fetch.mysql import MySQLSource
+    from fedq.fetch.mysql.source import MySQLSource
 
     parts = urlsplit(url)
     clean = f"mysql://{parts.username}@{parts.hostname}:{parts.port}{parts.path}"
@@ -265,7 +265,14 @@ def main() -> None:
     parser.add_argument("--one", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
-        for module in ("duckdb", "numpy", "pyarrow.compute", "pyarrow.csv", "pymysql.cursors", "fedq.fetch.mysql"):
+        for module in (
+            "duckdb",
+            "numpy",
+            "pyarrow.compute",
+            "pyarrow.csv",
+            "pymysql.cursors",
+            "fedq.fetch.mysql.source",
+        ):
             importlib.import_module(module)
         started = time.perf_counter()
         WAYS[arguments.one](arguments.url)

@@ -4,7 +4,7 @@
 
 `--python` is an interpreter of another environment that has duckdb 1.5.5 with the wheel
 duckdb-extension-sqlite-scanner, and adbc-driver-sqlite: what fedq is compared with, but does not use
-(fedq/fetch/sqlite.py says why). Seconds of the processor are the ones to compare on a shared machine.
+(fedq/fetch/sqlite/source.py says why). Seconds of the processor are the ones to compare on a shared machine.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def make(path: Path, rows: int) -> None:
 
 def fedq_source(path: Path) -> Any:
     from fedq.catalog.model import Database
-    from fedq.fetch.sqlite import SQLiteSource
+    from fedq.fetch.sqlite.source import SQLiteSource
 
     return SQLiteSource(Database("bench", "sqlite", f"sqlite:///{path}"), lambda: None)
 

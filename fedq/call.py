@@ -138,7 +138,7 @@ def _frame_sources(frames: object) -> dict[str, Source]:
             message = f"frames[{name!r}] is a {type(frame).__name__}, which is no DataFrame"
             hint = "Pass a pandas, polars or pyarrow table: anything with __arrow_c_stream__ (a LazyFrame: collect it)."
             raise ParameterError(message, hint=hint)
-    from fedq.fetch.frames import FramesSource
+    from fedq.fetch.frames.source import FramesSource
 
     return {FRAMES: FramesSource(frames)}
 

@@ -123,7 +123,7 @@ def _array_type(element: NativeType) -> Type:
 
 
 class PostgresDialect(Dialect):
-    """PostgreSQL in a session as `fetch/postgres.py` sets it up: UTC, ISO dates, standard strings."""
+    """PostgreSQL in a session as `fetch/postgres/source.py` sets it up: UTC, ISO dates, standard strings."""
 
     name = "postgres"
     max_identifier = 63

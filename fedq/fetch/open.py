@@ -14,12 +14,12 @@ from fedq.errors import ConnectionFailed, DriverMissing
 from fedq.fetch.source import Source
 
 _CLASSES = {
-    "postgres": ("fedq.fetch.postgres", "PostgresSource"),
-    "mysql": ("fedq.fetch.mysql", "MySQLSource"),
-    "sqlite": ("fedq.fetch.sqlite", "SQLiteSource"),
-    "duckdb": ("fedq.fetch.duckdb", "DuckDBSource"),
-    "files": ("fedq.fetch.files", "FilesSource"),
-    "generic": ("fedq.fetch.alchemy", "AlchemySource"),
+    "postgres": ("fedq.fetch.postgres.source", "PostgresSource"),
+    "mysql": ("fedq.fetch.mysql.source", "MySQLSource"),
+    "sqlite": ("fedq.fetch.sqlite.source", "SQLiteSource"),
+    "duckdb": ("fedq.fetch.duckdb.source", "DuckDBSource"),
+    "files": ("fedq.fetch.files.source", "FilesSource"),
+    "generic": ("fedq.fetch.alchemy.source", "AlchemySource"),
 }
 
 

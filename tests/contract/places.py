@@ -85,11 +85,11 @@ def sqlite_place(folder: Path, kind: str = "sqlite") -> Place:
     run("PRAGMA journal_mode = wal")
     _filled(run, dialect_of("sqlite"), "TEXT")
     if kind == "generic":
-        from fedq.fetch.alchemy import AlchemySource
+        from fedq.fetch.alchemy.source import AlchemySource
 
         database = Database("here", "generic", f"sqlite+pysqlite:///{path}")
         return Place("generic", lambda: AlchemySource(database, _none), dialect_of("generic"), _RECURSION, run)
-    from fedq.fetch.sqlite import SQLiteSource
+    from fedq.fetch.sqlite.source import SQLiteSource
 
     database = Database("here", "sqlite", f"sqlite:///{path}")
     return Place("sqlite", lambda: SQLiteSource(database, _none), dialect_of("sqlite"), _RECURSION, run)
@@ -97,7 +97,7 @@ def sqlite_place(folder: Path, kind: str = "sqlite") -> Place:
 
 def duckdb_place(folder: Path) -> Place:
     """A DuckDB file."""
-    from fedq.fetch.duckdb import DuckDBSource
+    from fedq.fetch.duckdb.source import DuckDBSource
 
     path = folder / "contract.duckdb"
     with duckdb.connect(str(path)) as connection:
@@ -119,7 +119,7 @@ _ODD = 'SELECT 1 AS "select", 2 AS "a ""b"" c", 3 AS "Ü"'
 
 def files_place(folder: Path) -> Place:
     """A folder of Parquet files."""
-    from fedq.fetch.files import FilesSource
+    from fedq.fetch.files.source import FilesSource
 
     lake = folder / "lake"
     lake.mkdir()
@@ -131,7 +131,7 @@ def files_place(folder: Path) -> Place:
 
 def frames_place(folder: Path) -> Place:
     """Arrow tables in memory."""
-    from fedq.fetch.frames import FramesSource
+    from fedq.fetch.frames.source import FramesSource
 
     frames: dict[str, pa.Table] = {
         "items": duckdb.sql(_ITEMS).to_arrow_table(),
@@ -164,7 +164,7 @@ def _server_place(server: Server, kind: str, make: Callable[[str, str], Source],
 
 def postgres_place(server: PostgresServer) -> Place:
     """A database on PostgreSQL."""
-    from fedq.fetch.postgres import PostgresSource
+    from fedq.fetch.postgres.source import PostgresSource
 
     def make(url: str, password: str) -> Source:
         return PostgresSource(Database("here", "postgres", url), lambda: password)
@@ -174,7 +174,7 @@ def postgres_place(server: PostgresServer) -> Place:
 
 def mysql_place(server: MariaDBServer) -> Place:
     """A database on MariaDB."""
-    from fedq.fetch.mysql import MySQLSource
+    from fedq.fetch.mysql.source import MySQLSource
 
     def make(url: str, password: str) -> Source:
         return MySQLSource(Database("here", "mysql", url), lambda: password)

@@ -14,7 +14,7 @@ import pyarrow as pa
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.dialects.mysql import MYSQL
-from fedq.fetch.mysql import MySQLSource
+from fedq.fetch.mysql.source import MySQLSource
 from fedq.fetch.source import Output, Select
 from fedq.types import Type
 from tests.servers import MariaDBServer

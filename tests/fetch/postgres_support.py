@@ -14,7 +14,7 @@ import pyarrow as pa
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.dialects.postgres import POSTGRES
-from fedq.fetch.postgres import PostgresSource
+from fedq.fetch.postgres.source import PostgresSource
 from fedq.fetch.source import Output, Select
 from fedq.types import Type
 from tests.servers import PostgresServer

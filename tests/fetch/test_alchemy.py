@@ -28,7 +28,7 @@ from fedq.errors import (
     QueryTimeout,
     ValueNotRepresentable,
 )
-from fedq.fetch.alchemy import AlchemySource
+from fedq.fetch.alchemy.source import AlchemySource
 from tests.fetch import local
 from tests.servers import PostgresServer
 

@@ -26,7 +26,7 @@ from fedq.errors import (
     ReadOnlyError,
     ValueNotRepresentable,
 )
-from fedq.fetch.duckdb import DuckDBSource
+from fedq.fetch.duckdb.source import DuckDBSource
 from tests.fetch import local
 
 ENDLESS = "select count(*) from range(1000000) a, range(1000000) b where hash(a.range + b.range) = 7"

@@ -27,9 +27,9 @@ from fedq.errors import (
     ReadOnlyError,
     ValueNotRepresentable,
 )
-from fedq.fetch import files_views
-from fedq.fetch.files import FilesSource
-from fedq.fetch.files_layout import tables_of
+from fedq.fetch.files import views as files_views
+from fedq.fetch.files.layout import tables_of
+from fedq.fetch.files.source import FilesSource
 from fedq.types import parse_type
 from tests.fetch import local
 

@@ -16,7 +16,7 @@ import pytest
 
 from fedq.catalog.schema import PhysicalTable
 from fedq.errors import InvalidQuery, ParameterError
-from fedq.fetch.frames import FramesSource
+from fedq.fetch.frames.source import FramesSource
 from tests.fetch import local
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from fedq.errors import ConnectionFailed
-from fedq.fetch.mysql import MySQLSource
+from fedq.fetch.mysql.source import MySQLSource
 from fedq.types import INTEGER
 from tests.fetch.mysql_support import expression, read, source_on
 from tests.servers import FaultProxy, MariaDBServer

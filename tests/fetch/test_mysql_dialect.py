@@ -16,7 +16,7 @@ import pytest
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Unsayable
 from fedq.dialects.mysql import MYSQL, may_be_unrepresentable, type_of
-from fedq.fetch.mysql import MySQLSource
+from fedq.fetch.mysql.source import MySQLSource
 from fedq.types import BIGINT, VARCHAR, Comparison, Type
 from tests.fetch.mysql_support import described, expression, native, read, source_on
 from tests.servers import MariaDBServer

@@ -20,7 +20,7 @@ from fedq.errors import (
     ReadOnlyError,
     TableNotFound,
 )
-from fedq.fetch.mysql import MySQLSource
+from fedq.fetch.mysql.source import MySQLSource
 from fedq.types import BIGINT, INTEGER, VARCHAR
 from tests.fetch.mysql_support import (
     connected,

@@ -15,7 +15,7 @@ import pytest
 
 from fedq.dialects.mysql import MYSQL
 from fedq.errors import DatabaseError, ValueNotRepresentable
-from fedq.fetch.mysql import MySQLSource
+from fedq.fetch.mysql.source import MySQLSource
 from fedq.fetch.source import Output, Select
 from fedq.types import BOOLEAN, DATE, TIMESTAMP, VARCHAR, Comparison, Type, parse_type
 from tests.fetch.mysql_support import column, described, expression, native, read, select_all, source_on

@@ -10,7 +10,7 @@ import pytest
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable
 from fedq.errors import CatalogError, ConnectionLost
-from fedq.fetch.postgres import PostgresSource
+from fedq.fetch.postgres.source import PostgresSource
 from fedq.types import Comparison
 from tests.fetch.postgres_support import activity, described, read, select_all, source_on
 from tests.servers import PostgresServer

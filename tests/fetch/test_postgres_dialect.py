@@ -14,7 +14,7 @@ import pytest
 
 from fedq.dialects.base import Unsayable
 from fedq.dialects.postgres import POSTGRES
-from fedq.fetch.postgres import PostgresSource
+from fedq.fetch.postgres.source import PostgresSource
 from fedq.types import BIGINT, BOOLEAN, VARCHAR, Comparison, Type
 from tests.fetch.postgres_support import described, expression, read, select_all, source_on
 from tests.servers import PostgresServer

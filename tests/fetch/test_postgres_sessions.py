@@ -21,7 +21,7 @@ from fedq.errors import (
     ReadOnlyError,
     TableNotFound,
 )
-from fedq.fetch.postgres import PostgresSource
+from fedq.fetch.postgres.source import PostgresSource
 from fedq.fetch.source import Select
 from fedq.types import Type
 from tests.fetch.postgres_support import activity, described, eventually, expression, read, select_all, source_on
@@ -411,7 +411,7 @@ def test_a_black_hole_in_the_middle(
 def test_a_silent_connection_is_replaced_at_open(
     postgres: PostgresServer, database: str, fault_proxy: Callable[[int], FaultProxy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import fedq.fetch.postgres as module
+    import fedq.fetch.postgres.source as module
 
     monkeypatch.setattr(module, "_TRUSTED_SECONDS", 0.0)
     monkeypatch.setattr(module, "_PING_SECONDS", 0.3)
@@ -462,12 +462,14 @@ def test_the_server_is_killed_in_mid_pull_and_comes_back(postgres_victim: Postgr
         assert one(source) == 1  # none of the three old connections is handed out
 
 
-def test_close_ends_everything(url: str, postgres: PostgresServer, database: str) -> None:
+@pytest.mark.parametrize("pause", [0.0, 0.5], ids=["at once", "while the copy waits for its reader"])
+def test_close_ends_everything(url: str, postgres: PostgresServer, database: str, pause: float) -> None:
     before = threading.active_count()
     with source_on(url) as source:
         session = source.open()
         batches = session.read(LARGE)
         next(batches)
+        time.sleep(pause)
     with pytest.raises(ConnectionLost):
         list(batches)
     session.close()
@@ -527,7 +529,7 @@ import sys
 sys.modules["asyncpg"] = None
 from fedq.errors import DriverMissing
 try:
-    import fedq.fetch.postgres
+    import fedq.fetch.postgres.source
 except DriverMissing as error:
     print(error)
 """

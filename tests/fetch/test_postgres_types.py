@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from fedq.errors import ValueNotRepresentable
-from fedq.fetch.postgres import PostgresSource
+from fedq.fetch.postgres.source import PostgresSource
 from fedq.types import Comparison, Type, parse_type
 from tests.fetch.postgres_support import described, expression, read, select_all, source_on
 from tests.servers import PostgresServer

@@ -28,7 +28,7 @@ from fedq.errors import (
     ValueNotRepresentable,
 )
 from fedq.fetch.source import Output, Select
-from fedq.fetch.sqlite import SQLiteSource
+from fedq.fetch.sqlite.source import SQLiteSource
 from fedq.types import BIGINT
 from tests.fetch import local
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from fedq.errors import ConnectionFailed, DriverMissing
-from fedq.fetch.mysql_errors import GARBAGE, WRONG_PASSWORD, classify, number_of
-from fedq.fetch.mysql_wire import Wire
+from fedq.fetch.mysql.errors import GARBAGE, WRONG_PASSWORD, classify, number_of
+from fedq.fetch.mysql.wire import Wire
 
 if TYPE_CHECKING:
     import ssl

@@ -17,8 +17,8 @@ import duckdb
 
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
-from fedq.fetch.duckdb_engine import DuckDBSession, Engine, error_facts, explained, refused_file, text
-from fedq.fetch.duckdb_schema import Tables
+from fedq.fetch.duckdb.engine import DuckDBSession, Engine, error_facts, explained, refused_file, text
+from fedq.fetch.duckdb.schema import Tables
 
 Answer = TypeVar("Answer")
 #: seconds in which a file may be written twice without its time of change telling

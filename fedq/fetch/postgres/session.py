@@ -18,16 +18,16 @@ import asyncpg
 import pyarrow as pa
 
 from fedq.errors import ConnectionLost, FedqError, QueryCancelled, ValueNotRepresentable
-from fedq.fetch import postgres_offender as offenders
-from fedq.fetch import postgres_statements as statements
 from fedq.fetch.arrow import schema_of
-from fedq.fetch.copytext import BadValue, CopyReader, WireColumn
-from fedq.fetch.postgres_connection import CopyStream, PostgresConnection
-from fedq.fetch.postgres_errors import DRIVER_ERRORS, read_error, timeout_error, without_frames
+from fedq.fetch.postgres import offender as offenders
+from fedq.fetch.postgres import statements as statements
+from fedq.fetch.postgres.connection import CopyStream, PostgresConnection
+from fedq.fetch.postgres.copytext import BadValue, CopyReader, WireColumn
+from fedq.fetch.postgres.errors import DRIVER_ERRORS, read_error, timeout_error, without_frames
 from fedq.fetch.source import Output, Select
 
 if TYPE_CHECKING:
-    from fedq.fetch.postgres import PostgresSource
+    from fedq.fetch.postgres.source import PostgresSource
 
 T = TypeVar("T")
 

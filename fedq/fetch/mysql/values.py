@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from fedq.dialects.mysql import GEOMETRIES, base_type, has_own_rule, has_unicode_for_all
 from fedq.fetch.arrow import arrow_type, decimals
-from fedq.fetch.mysql_wire import Field
+from fedq.fetch.mysql.wire import Field
 from fedq.fetch.source import Output
 from fedq.types import Type
 

@@ -30,8 +30,8 @@ from fedq.fetch.blocks import batches, inferred_batches
 from fedq.fetch.pools import Pool
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
-from fedq.fetch.sqlite_connection import Connection, Limit, explained, primary_code
-from fedq.fetch.sqlite_schema import Reader, Table, rowid_name, type_of
+from fedq.fetch.sqlite.connection import Connection, Limit, explained, primary_code
+from fedq.fetch.sqlite.schema import Reader, Table, rowid_name, type_of
 from fedq.fetch.values import UndecodableText
 
 Answer = TypeVar("Answer")

@@ -25,8 +25,8 @@ import asyncpg
 
 from fedq.catalog.model import Database
 from fedq.errors import CatalogError
-from fedq.fetch.loopthread import LoopThread
-from fedq.fetch.postgres_errors import DRIVER_ERRORS
+from fedq.fetch.postgres.errors import DRIVER_ERRORS
+from fedq.fetch.postgres.loopthread import LoopThread
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 1 << 18, 1 << 22
 _BLOCKS_AHEAD = 3

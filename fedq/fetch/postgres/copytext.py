@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from fedq.fetch.arrow import arrow_type, decimals
-from fedq.fetch.postgres_values import Unreadable, reader_of
+from fedq.fetch.postgres.values import Unreadable, reader_of
 from fedq.types import Type, parse_type
 
 #: what Arrow reads in parallel; a longer row is read by one core

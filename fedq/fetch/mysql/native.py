@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from fedq.catalog.schema import Column
 from fedq.errors import NotAllowed
-from fedq.fetch.mysql_binary import FLOAT
-from fedq.fetch.mysql_wire import Field
+from fedq.fetch.mysql.binary import FLOAT
+from fedq.fetch.mysql.wire import Field
 from fedq.fetch.source import Output
 from fedq.types import Type
 

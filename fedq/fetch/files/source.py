@@ -23,9 +23,9 @@ from fedq.catalog.model import Database
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import AmbiguousTable, ConnectionFailed, DatabaseError
-from fedq.fetch.duckdb_engine import DuckDBSession, Engine, error_facts, explained
-from fedq.fetch.files_layout import FileTable, base_of, is_glob, tables_of
-from fedq.fetch.files_views import Ragged, view_of
+from fedq.fetch.duckdb.engine import DuckDBSession, Engine, error_facts, explained
+from fedq.fetch.files.layout import FileTable, base_of, is_glob, tables_of
+from fedq.fetch.files.views import Ragged, view_of
 from fedq.fetch.source import Select
 from fedq.types import parse_type
 

@@ -55,14 +55,20 @@ class LoopThread:
             self.loop.call_soon_threadsafe(function, *arguments)
 
     def stop(self) -> None:
-        """End the loop and its thread; what was posted before is still done."""
+        """End the loop and its thread; what was posted before is still done, what still runs is cancelled, so that
+        nobody waits for it for ever."""
         if self.loop.is_closed():
             return
-        self.post(self.loop.call_later, 0.01, self.loop.stop)  # transports close one turn after they are told to
+        self.post(self.loop.call_later, 0.01, self._end)  # transports close one turn after they are told to
         if threading.current_thread() is not self._thread:
             self._thread.join(2.0)
             if not self._thread.is_alive():
                 self.loop.close()
+
+    def _end(self) -> None:
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.call_later(0.01, self.loop.stop)  # a cancelled task ends in a later turn
 
 
 def _note(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

@@ -21,13 +21,13 @@ import pyarrow as pa
 from fedq.dialects.mysql import MYSQL, SQL_MODE
 from fedq.errors import ConnectionLost, DatabaseError, FedqError, QueryCancelled, QueryTimeout
 from fedq.fetch.arrow import schema_of
-from fedq.fetch.mysql_bad_value import Result, bad_value
-from fedq.fetch.mysql_binary import FLOAT, values
-from fedq.fetch.mysql_connect import Link
-from fedq.fetch.mysql_errors import CUT_SHORT, GONE, INTERRUPTED, TIMED_OUT, classify, number_of
-from fedq.fetch.mysql_native import check_native, native_outputs
-from fedq.fetch.mysql_values import Unrepresentable, convert, expression
-from fedq.fetch.mysql_wire import Field, lost
+from fedq.fetch.mysql.bad_value import Result, bad_value
+from fedq.fetch.mysql.binary import FLOAT, values
+from fedq.fetch.mysql.connect import Link
+from fedq.fetch.mysql.errors import CUT_SHORT, GONE, INTERRUPTED, TIMED_OUT, classify, number_of
+from fedq.fetch.mysql.native import check_native, native_outputs
+from fedq.fetch.mysql.values import Unrepresentable, convert, expression
+from fedq.fetch.mysql.wire import Field, lost
 from fedq.fetch.source import Output, Select
 
 #: seconds that KILL QUERY has before the socket is cut

@@ -28,8 +28,8 @@ from fedq.errors import (
     ReadOnlyError,
 )
 from fedq.fetch.arrow import arrow_type
-from fedq.fetch.duckdb_export import in_common_form
-from fedq.fetch.duckdb_values import CASTS, UNFIT, expression, is_own_type
+from fedq.fetch.duckdb.export import in_common_form
+from fedq.fetch.duckdb.values import CASTS, UNFIT, expression, is_own_type
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
 from fedq.fetch.stopper import Stopper

@@ -18,16 +18,16 @@ from typing import Any, TypeVar
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.errors import ConnectionFailed, DriverMissing
-from fedq.fetch.loopthread import LoopThread
 from fedq.fetch.pools import Pool
+from fedq.fetch.postgres.loopthread import LoopThread
 from fedq.fetch.source import Output
 
 try:
-    from fedq.fetch import postgres_catalog
-    from fedq.fetch.postgres_connection import PostgresConnection, Target, connect, target_of
-    from fedq.fetch.postgres_errors import DRIVER_ERRORS, connect_error, read_error, without_frames
-    from fedq.fetch.postgres_session import PostgresSession
-    from fedq.fetch.postgres_statements import native_output
+    from fedq.fetch.postgres import catalog as postgres_catalog
+    from fedq.fetch.postgres.connection import PostgresConnection, Target, connect, target_of
+    from fedq.fetch.postgres.errors import DRIVER_ERRORS, connect_error, read_error, without_frames
+    from fedq.fetch.postgres.session import PostgresSession
+    from fedq.fetch.postgres.statements import native_output
 except ModuleNotFoundError as missing:
     if missing.name != "asyncpg":
         raise

@@ -19,8 +19,8 @@ import pyarrow as pa
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery, ParameterError
-from fedq.fetch.duckdb_engine import DuckDBSession, Engine, error_facts
-from fedq.fetch.frames_arrow import arrow_table
+from fedq.fetch.duckdb.engine import DuckDBSession, Engine, error_facts
+from fedq.fetch.frames.arrow import arrow_table
 from fedq.types import parse_type
 
 _ENGINE = Engine()

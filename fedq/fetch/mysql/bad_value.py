@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from fedq.dialects.mysql import MYSQL
 from fedq.errors import ValueNotRepresentable
-from fedq.fetch.mysql_connect import Link
-from fedq.fetch.mysql_values import Unrepresentable
-from fedq.fetch.mysql_wire import Field
+from fedq.fetch.mysql.connect import Link
+from fedq.fetch.mysql.values import Unrepresentable
+from fedq.fetch.mysql.wire import Field
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
 

@@ -16,10 +16,10 @@ from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.dialects.mysql import SQL_MODE
 from fedq.errors import ConnectionFailed, FedqError
-from fedq.fetch.mysql_connect import Connector, Link
-from fedq.fetch.mysql_describe import describe, list_tables
-from fedq.fetch.mysql_errors import GONE, classify, number_of
-from fedq.fetch.mysql_session import SMALL_SECONDS, MySQLSession, begin, deadline, use_limit, use_mode
+from fedq.fetch.mysql.connect import Connector, Link
+from fedq.fetch.mysql.describe import describe, list_tables
+from fedq.fetch.mysql.errors import GONE, classify, number_of
+from fedq.fetch.mysql.session import SMALL_SECONDS, MySQLSession, begin, deadline, use_limit, use_mode
 from fedq.fetch.pools import Pool
 
 #: seconds the server waits for a reader that is busy with other databases

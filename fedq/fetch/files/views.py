@@ -10,10 +10,10 @@ from typing import Any
 import duckdb
 
 from fedq.dialects.duckdb import DUCKDB
-from fedq.fetch.duckdb_engine import text
-from fedq.fetch.duckdb_values import unfit
-from fedq.fetch.files_layout import FileTable, literal_glob, partition_values
-from fedq.fetch.files_types import candidates, fits
+from fedq.fetch.duckdb.engine import text
+from fedq.fetch.duckdb.values import unfit
+from fedq.fetch.files.layout import FileTable, literal_glob, partition_values
+from fedq.fetch.files.types import candidates, fits
 
 #: bytes of text up to which every value is looked at before the first read: some seconds
 _CHECKED = 512_000_000

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from fedq.fetch.mysql_wire import Field, length_encoded
+from fedq.fetch.mysql.wire import Field, length_encoded
 
 FLOAT = 4
 _UNSIGNED = 32

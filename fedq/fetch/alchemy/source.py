@@ -35,7 +35,7 @@ from fedq.errors import (
     NotAllowed,
     ValueNotRepresentable,
 )
-from fedq.fetch.alchemy_types import comparison_of, type_of
+from fedq.fetch.alchemy.types import comparison_of, type_of
 from fedq.fetch.blocks import batches, inferred_batches
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
-from fedq.fetch.sqlite_schema import declared_collations
+from fedq.fetch.sqlite.schema import declared_collations
 from fedq.types import Comparison, parse_type
 
 _TABLES = """

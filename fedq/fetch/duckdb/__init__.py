@@ -1,0 +1,1 @@
+"""DuckDB files, and the engine that reads files and frames too."""

@@ -1,0 +1,1 @@
+"""Parquet, CSV and JSON: a file, a glob, a folder."""

@@ -1,0 +1,1 @@
+"""DataFrames in memory: anything with `__arrow_c_stream__`."""

@@ -1,0 +1,1 @@
+"""MySQL and MariaDB: rows by the text and binary protocols, described by information_schema."""

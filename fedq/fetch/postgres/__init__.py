@@ -1,0 +1,1 @@
+"""PostgreSQL: read by COPY, described by its catalog."""
