@@ -11,16 +11,17 @@ is true for at least the same rows (HINT). A HINT under NOT would be a subset, s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
-from typing import Any
 
 from fedq.catalog.schema import Column
-from fedq.dialects.base import Dialect, Unsayable
-from fedq.plan.constants import Constant, NotPushed, comparable, constant
+from fedq.dialects.base import Dialect
+from fedq.plan.constants import NotPushed, constant
+from fedq.plan.speaker import Offer, Speaker
 from fedq.sql import exp
 from fedq.types import Comparison
+
+__all__ = ["Offer", "Speaker", "compare", "is_cleaned", "translate", "unlike"]
 
 _OPERATORS: dict[type[exp.Expr], str] = {
     exp.EQ: "=",
@@ -33,45 +34,6 @@ _OPERATORS: dict[type[exp.Expr], str] = {
 #: sides of one OR or AND that are sent; databases limit the depth of an expression
 _MOST_SIDES = 200
 _FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What a database can do for a predicate."""
-
-    sql: str
-    is_exact: bool
-    """EXACT: true for the very same rows. Otherwise HINT: true for at least those."""
-    is_strict: bool = True
-    """Whether it is never true for a row whose columns are all NULL (so it may go below an outer join)."""
-    selectivity: float = 0.3
-    """Guessed share of rows it keeps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Speaker:
-    """How one database says things: its dialect, and what the query's columns are called there."""
-
-    dialect: Dialect
-    resolve: Callable[[exp.Column], tuple[str, Column] | None]
-    """A column reference → (SQL, column) when it means a column of this statement."""
-    params: Mapping[str, Any]
-
-    def column(self, node: exp.Expr) -> tuple[str, Column]:
-        """The column a node is. Raises: NotPushed."""
-        while isinstance(node, exp.Paren):
-            node = node.this
-        found = self.resolve(node) if isinstance(node, exp.Column) else None
-        if found is None:
-            raise NotPushed(f"{node.key} is computed by the local engine")
-        return found
-
-    def literal(self, found: Constant, column: Column) -> str:
-        """A constant, to be compared with a column. Raises: NotPushed."""
-        try:
-            return self.dialect.literal(comparable(found, column.type), column.type)
-        except Unsayable as reason:
-            raise NotPushed(f"{reason} cannot be said there") from reason
 
 
 def translate(node: exp.Expr, speaker: Speaker) -> Offer:
@@ -114,6 +76,8 @@ def _leaf(node: exp.Expr, speaker: Speaker) -> Offer:
             return _range(node, low, high, speaker)
         case exp.In():
             return _membership(node, speaker)
+        case exp.Exists():
+            return speaker.predicate(node)
         case exp.Is() if isinstance(node.expression, exp.Null):
             return _null_test(node, speaker)
         case exp.Like():
@@ -177,6 +141,8 @@ def _is_null_test(node: exp.Expr) -> bool:
 def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
     operator = _OPERATORS[type(node)]
     left, right = node.this, node.expression
+    if isinstance(right, (exp.Any, exp.All)):
+        return speaker.predicate(node)
     if not _mentions_column(left):
         left, right, operator = right, left, _FLIPPED[operator]
     sql, column = speaker.column(left)
@@ -230,8 +196,10 @@ def _column_pair(operator: str, left: tuple[str, Column], right: tuple[str, Colu
 
 
 def _membership(node: exp.In, speaker: Speaker) -> Offer:
-    if node.args.get("query") is not None or node.args.get("unnest") is not None or node.args.get("field") is not None:
-        raise NotPushed("IN of a subquery is computed by the local engine")
+    if node.args.get("query") is not None:
+        return speaker.predicate(node)
+    if node.args.get("unnest") is not None or node.args.get("field") is not None:
+        raise NotPushed("IN of a list value is computed by the local engine")
     sql, column = speaker.column(node.this)
     if column.comparison is Comparison.UNLIKE:
         raise NotPushed(unlike(column, "IN"))
