@@ -11,6 +11,7 @@ help:
 	@echo 'make lint      style, types, import contracts'
 	@echo 'make test-min  the tests on the oldest versions that pyproject.toml allows'
 	@echo 'make fuzz      random queries and data until you stop it or something is wrong'
+	@echo 'make placements  the 22 TPC-H queries in 20 random placements of their tables'
 	@echo 'make bench     the benchmarks, against the ways they are compared with'
 	@echo 'make venv      the virtual environment that all of these use, in $(VENV)'
 	@echo 'make clean     remove everything that was made here'
@@ -30,6 +31,8 @@ test-min: .venv-min/.minimum
 	@sh scripts/run.sh .venv-min/bin/python -m pytest -q -n 2 --dist loadfile tests
 fuzz: $(VENV)/.test
 	@sh scripts/run.sh $(BIN)/python -m tests.properties.fuzz --seconds 1000000
+placements: $(VENV)/.test
+	@sh scripts/run.sh env FEDQ_PLACEMENTS=20 $(BIN)/python -m pytest -q tests/oracle/test_placements.py
 bench: $(VENV)/.test
 	@sh scripts/bench.sh $(BIN)
 clean:
@@ -43,4 +46,4 @@ $(VENV)/.base $(VENV)/.notebook $(VENV)/.test: pyproject.toml scripts/venv.sh
 .venv-min/.minimum: pyproject.toml scripts/venv.sh scripts/minimum.py
 	@sh scripts/venv.sh $(PYTHON) $@
 
-.PHONY: help venv demo notebook test lint test-min fuzz bench clean
+.PHONY: help venv demo notebook test lint test-min fuzz placements bench clean
