@@ -12,7 +12,7 @@ help:
 	@echo 'make test-min  the tests on the oldest versions that pyproject.toml allows'
 	@echo 'make fuzz      random queries and data until you stop it or something is wrong'
 	@echo 'make placements  the 22 TPC-H queries in 20 random placements of their tables'
-	@echo 'make bench     the benchmarks, against the ways they are compared with'
+	@echo 'make bench     the benchmarks, against the ways they are compared with; QUICK=1, or ARGS="--queries q5 --keep"'
 	@echo 'make venv      the virtual environment that all of these use, in $(VENV)'
 	@echo 'make clean     remove everything that was made here'
 
@@ -34,7 +34,7 @@ fuzz: $(VENV)/.test
 placements: $(VENV)/.test
 	@sh scripts/run.sh env FEDQ_PLACEMENTS=20 $(BIN)/python -m pytest -q tests/oracle/test_placements.py
 bench: $(VENV)/.test
-	@sh scripts/bench.sh $(BIN)
+	@QUICK='$(QUICK)' sh scripts/bench.sh $(BIN) $(ARGS)
 clean:
 	rm -rf $(VENV) .venv-min build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf benchmarks/data
