@@ -88,12 +88,12 @@ def _count(count: int | None) -> str:
 
 
 def failures(race: Race) -> list[str]:
-    """One line for every query that a system did not answer, with the first line of its reason."""
+    """One line for every query that a system could not answer, with the first line of its reason."""
     return [
         f"{query}, {NAMES[system]}: {answer.error.splitlines()[0][:160]}"
         for query, by in race.answers.items()
         for system, answer in by.items()
-        if not answer.ok
+        if not answer.ok and not answer.error.startswith("NotImplementedError")
     ]
 
 
