@@ -20,6 +20,36 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A fetch waits for the keys that others bring."""
+
+    database: str
+    fetch: str
+    for_fetches: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """Keys go to a database with the statement that is sent next; `carrier` says how (see `plan.nodes.KeysSent`)."""
+
+    database: str
+    fetch: str
+    column: str
+    from_fetch: str
+    keys: int
+    carrier: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """A fetch was stopped after so many rows, and is asked again with keys."""
+
+    database: str
+    fetch: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
 class Received:
     """More rows arrived; `rows` and `bytes` are totals of this fetch so far."""
 
@@ -48,7 +78,7 @@ class Joining:
     fetches: int
 
 
-Event = Sent | Received | Finished | Joining
+Event = Sent | Waiting | Shipped | Restarted | Received | Finished | Joining
 Listener = Callable[[Event], None]
 
 

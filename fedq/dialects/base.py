@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from fedq.catalog.schema import Column
+from fedq.dialects.carriers import Carrier, Target
 from fedq.types import Type
 
 
@@ -105,6 +106,10 @@ class Dialect:
         """`column` is one of many values, already written as literals."""
         return f"{sql} IN ({', '.join(literals)})"
 
+    def carrier(self, targets: Sequence[Target], count: int) -> Carrier | None:
+        """How `count` keys of one or several columns travel at once; None: only as literals, by `keys`."""
+        return None
+
     def order(self, sql: str, *, is_descending: bool, is_nulls_first: bool) -> str:
         """One item of ORDER BY, with the place of NULLs said."""
         return f"{sql}{' DESC' if is_descending else ''} NULLS {'FIRST' if is_nulls_first else 'LAST'}"
@@ -116,6 +121,8 @@ class Dialect:
 
     #: how many keys one statement may carry
     max_keys = 1_000
+    #: how many keys are written one by one, where no carrier takes them
+    max_literals = 1_000
     #: whether sum() over integers and decimals neither overflows before DuckDB's nor rounds
     sums_exactly = False
     #: whether ORDER BY looks at the whole of a text

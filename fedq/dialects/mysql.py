@@ -20,6 +20,7 @@ from typing import Any
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
+from fedq.dialects.carriers import COMMON_DATES, PLAIN, QUOTED, Carrier, Spelling, Target, listed
 from fedq.types import Comparison, Type
 
 #: a text literal is its characters (no backslash escapes), " is no identifier (no ANSI_QUOTES), nothing is cut silently
@@ -58,8 +59,8 @@ class MySQLDialect(Dialect):
 
     name = "mysql"
     max_identifier = 64
-    #: from 1,000 on MariaDB turns an IN list into a join with a table it makes
-    max_keys = 999
+    max_keys = 200_000
+    max_literals = 5_000
     sums_exactly = True
     orders_text = False
 
@@ -153,6 +154,30 @@ class MySQLDialect(Dialect):
         """`column` is one of many values; text byte for byte."""
         exact = self.same_text(sql, column, literals) if column.type.family == "text" else None
         return exact or super().keys(sql, column, literals)
+
+    def carrier(self, targets: Sequence[Target], count: int) -> Carrier | None:
+        """A list of constants, which the server sorts and searches. Text by the column's own equality, so by its
+        index; that is true of more than equal bytes, and of all equal bytes."""
+        spellings = [_spelling(target) for target in targets]
+        known = [spelling for spelling in spellings if spelling is not None]
+        return listed(targets, known) if len(known) == len(spellings) else None
+
+
+def _spelling(target: Target) -> Spelling | None:
+    column = target.column
+    match target.type.family:
+        case "integer" | "decimal" if base_type(column.native) not in _MOMENTS:
+            return Spelling(PLAIN)
+        case "date" if base_type(column.native) == "date":
+            return Spelling(f"'DATE ' || {QUOTED}", COMMON_DATES)
+        case "uuid" if base_type(column.native) == "uuid":
+            return Spelling(QUOTED)
+        case "text" if column.collation is None or has_own_rule(column):
+            pattern = same_character_set("%", column.collation) if column.collation is not None else "%"
+            before, after = (part.replace("'", "''") for part in pattern.split("%"))
+            around = [f"'{before}'" if before else "", QUOTED, f"'{after}'" if after else ""]
+            return Spelling(" || ".join(part for part in around if part))
+    return None
 
 
 MYSQL = MySQLDialect()

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
+from fedq.dialects.carriers import PLAIN, Carrier, Keys, Spelling, Target, unsayable_of, within
 from fedq.types import BOOLEAN, DATE, DOUBLE, TIMESTAMP, TIMESTAMPTZ, VARCHAR, Comparison, Type
 
 
@@ -64,6 +65,12 @@ _TEXTS = ("text", "varchar")
 _LOOSE_TEXTS = ("bpchar", "name", "citext")  # padding; names cut to 63 bytes; letter case
 _TEXT_NATIVE = re.compile(r'text|citext|name|"char"|character(?: varying)?(?:\(\d+\))?|enum .*')
 _MOST_DIGITS = 38
+#: elements of an array, as the local engine writes them; PostgreSQL's texts have no NUL, so none equals one with it
+_TEXT_ELEMENT = (
+    "CASE WHEN NOT contains({k}, chr(0)) THEN "
+    "'\"' || replace(replace(replace({k}, '\\', '\\\\'), '\"', '\\\"'), '''', '''''') || '\"' END"
+)
+_DATE_ELEMENT = "'\"' || replace({k}::VARCHAR, '(BC)', 'BC') || '\"'"
 _ARRAYS = {"smallint": Type("SMALLINT"), "integer": Type("INTEGER"), "bigint": Type("BIGINT")}
 #: what a collation's name ends with when the database does not store UTF-8, so that no byte order is the one of UTF-8
 FOREIGN_ENCODING = " (not UTF-8)"
@@ -127,7 +134,8 @@ class PostgresDialect(Dialect):
 
     name = "postgres"
     max_identifier = 63
-    max_keys = 50_000
+    max_keys = 500_000
+    max_literals = 5_000
     sums_exactly = True
 
     def quote(self, identifier: str) -> str:
@@ -183,6 +191,40 @@ class PostgresDialect(Dialect):
         low, high = array.bounds or (0, 0)
         fitting = [number for number in numbers if low <= int(number) <= high]
         return f"{sql} = ANY ('{{{','.join(fitting)}}}'::{column.native}[])"
+
+    def carrier(self, targets: Sequence[Target], count: int) -> Carrier | None:
+        """One array in one text: one constant to parse, and searched by the index or by a hash."""
+        arrays = [_array(target) for target in targets]
+        if None in arrays:
+            return None
+        found = [array for array in arrays if array is not None]
+        spellings = [spelling for _, spelling in found]
+        keys = [Keys(spelling.key.format(k=f"k{number}")) for number, spelling in enumerate(spellings)]
+        if len(targets) == 1:
+            return Carrier(
+                "array", (f"{targets[0].sql} = ANY ('{{", keys[0], f"}}'::{found[0][0]})"), unsayable_of(spellings)
+            )
+        parts: list[str | Keys] = [f"({', '.join(target.sql for target in targets)}) IN (SELECT * FROM unnest("]
+        for number, (type_, _) in enumerate(found):
+            parts += [f"{', ' if number else ''}'{{", keys[number], f"}}'::{type_}"]
+        return Carrier("array", (*parts, "))"), unsayable_of(spellings))
+
+
+def _array(target: Target) -> tuple[str, Spelling] | None:
+    """The array that holds keys for a column, of the column's own type so that its index serves."""
+    column, family = target.column, target.type.family
+    if family == "integer" and column.native in _ARRAYS:
+        return f"{column.native}[]", Spelling(within(*(_ARRAYS[column.native].bounds or (0, 0))))
+    if family == "decimal" and column.native.startswith("numeric"):
+        return "numeric[]", Spelling(PLAIN)
+    if family == "date" and column.native == "date":
+        return "date[]", Spelling(_DATE_ELEMENT, "isfinite({k}) AND year({k}) NOT BETWEEN -4700 AND 99999")
+    if family == "uuid" and column.native == "uuid":
+        return "uuid[]", Spelling(PLAIN)
+    is_unicode = not (column.collation or "").endswith(FOREIGN_ENCODING)
+    if family == "text" and is_unicode and re.fullmatch(r"text|character varying(\(\d+\))?", column.native):
+        return "text[]", Spelling(_TEXT_ELEMENT)
+    return None
 
 
 POSTGRES = PostgresDialect()

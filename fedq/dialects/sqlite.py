@@ -19,19 +19,28 @@ from typing import Any
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
+from fedq.dialects.carriers import COMMON_DATES, NUL, PLAIN, QUOTED, Carrier, Spelling, Target, listed
 from fedq.types import Comparison, Type
 
 #: digits that every double keeps
 _EXACT_DIGITS = 15
 #: the collation that `Column.collation` names where text is stored, and so compared, in UTF-16
 UTF16 = "BINARY (UTF-16)"
+#: keys from this number on are VALUES
+_MANY = 20_000
+_SPELLINGS = {
+    "integer": Spelling(PLAIN, f"{{k}} NOT BETWEEN {-(2**63)} AND {2**63 - 1}"),
+    "text": Spelling(QUOTED, NUL),
+    "date": Spelling(QUOTED, COMMON_DATES),
+}
 
 
 class SQLiteDialect(Dialect):
     """SQLite 3, on databases of unknown discipline: any value may stand in any column."""
 
     name = "sqlite"
-    max_keys = 10_000
+    max_keys = 500_000
+    max_literals = 5_000
 
     def date(self, value: dt.date) -> str:
         """ISO text, the one form that fedq takes for a date in SQLite."""
@@ -97,6 +106,14 @@ class SQLiteDialect(Dialect):
             return f"({sql} = {literals[0]} AND {ordered} = {literals[0]})"
         many = ", ".join(literals)
         return f"({sql} IN ({many}) AND {ordered} IN ({many}))"
+
+    def carrier(self, targets: Sequence[Target], count: int) -> Carrier | None:
+        """A list of constants; very many as VALUES, which are read faster. Text by the column's own equality."""
+        found = [_SPELLINGS.get(target.type.family) for target in targets]
+        spellings = [spelling for spelling in found if spelling is not None]
+        if len(spellings) < len(found):
+            return None
+        return listed(targets, spellings, are_values=count > _MANY or len(targets) > 1)
 
     def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
         """A range of prefixes and `instr` for the literal pieces; exact for `p%`, `%p%` and without a wildcard."""

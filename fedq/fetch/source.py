@@ -42,6 +42,10 @@ class Session(Protocol):
     def position(self) -> str | None:
         """Where in the database's history the snapshot stands (LSN, GTID), when known."""
 
+    @property
+    def most_bytes(self) -> int | None:
+        """How long a statement may be; None where no limit is known."""
+
     def read(self, select: Select) -> Iterator[pa.RecordBatch]:
         """Yield the rows as record batches whose schema is `fetch.arrow.schema_of(select.outputs)`; at least one
         (maybe empty) batch."""

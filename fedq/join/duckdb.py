@@ -17,6 +17,7 @@ import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -91,13 +92,29 @@ class Engine:
             self._root = self._spill = None
 
 
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The distinct values of some columns, as a table of the bench with the columns k0, k1, …"""
+
+    table: str
+    count: int
+    most: int
+    """With more keys than this, `count` is one more than this."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all keys are in it."""
+        return self.count <= self.most
+
+
 class Bench:
     """The tables and the answer of one query. Used by one thread; `interrupt` may come from any."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._tables: list[str] = []
+        self._tables: dict[str, Sequence[tuple[str, Type, str | None]]] = {}
+        self._keyrings: dict[tuple[str, ...], Keyring] = {}
         self._is_interrupted = False
 
     @property
@@ -107,15 +124,15 @@ class Bench:
         return self._connection
 
     def create(self, name: str, columns: Sequence[tuple[str, Type, str | None]]) -> None:
-        """An empty table; each column is (name, type, collation)."""
-        if name in self._tables:
+        """An empty table; each column is (name, type, collation). It takes the place of one with other columns."""
+        if self._tables.get(name) == tuple(columns):
             return
         parts = [
             f"{quote(column)} {type_}{f' COLLATE {collation}' if collation else ''}"
             for column, type_, collation in columns
         ]
-        self._execute(f"CREATE TEMP TABLE {quote(name)} ({', '.join(parts) or '_nothing BOOLEAN'})")
-        self._tables.append(name)
+        self._execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} ({', '.join(parts) or '_nothing BOOLEAN'})")
+        self._tables[name] = tuple(columns)
 
     def describe(self, text: str, params: Mapping[str, Any], tables: tuple[Shell, ...]) -> list[tuple[str, Type]]:
         """Names and types of the result's columns over these tables, by DuckDB's binder.
@@ -148,13 +165,58 @@ class Bench:
         finally:
             self._cursor.unregister("incoming")
 
-    def keys(self, name: str, column: str, most: int) -> list[Any] | None:
-        """The distinct values of a column that are not NULL, None when there are more than `most`."""
-        key = quote(column)
-        rows = self._execute(
-            f"SELECT DISTINCT {key} FROM {quote(name)} WHERE {key} IS NOT NULL LIMIT {most + 1}"
+    def keys(self, name: str, columns: Sequence[str], most: int) -> Keyring:
+        """The distinct values of columns that are not NULL; of more than `most`, one more than `most`."""
+        known = self._keyrings.get((name, *columns))
+        if known is not None and (known.is_whole or known.most >= most):
+            return known
+        table = f"keys@{len(self._keyrings) + 1}"
+        chosen = ", ".join(f"{quote(column)} AS k{number}" for number, column in enumerate(columns))
+        present = " AND ".join(f"{quote(column)} IS NOT NULL" for column in columns)
+        text = f"SELECT DISTINCT {chosen} FROM {quote(name)} WHERE {present} LIMIT {most + 1}"
+        ((count,),) = self._execute(f"CREATE TEMP TABLE {quote(table)} AS {text}").fetchall()
+        self._tables[table] = ()
+        self._keyrings[name, *columns] = found = Keyring(table, count, most)
+        return found
+
+    def write_keys(
+        self, keys: Keyring, places: Sequence[tuple[str, str]], unsayable: str
+    ) -> tuple[int, list[str]] | None:
+        """Keys as text: per place (how one is written, separator) one text, and the number of keys in it.
+
+        A key that is written as NULL in one place is left out of all. None: a key is `unsayable`.
+        """
+        written = ", ".join(f"{spelled} AS w{number}" for number, (spelled, _) in enumerate(places))
+        present = " AND ".join(f"w{number} IS NOT NULL" for number in range(len(places)))
+        order = " ORDER BY rowid" if len(places) > 1 else ""  # the texts must go side by side
+        texts = ", ".join(
+            f"string_agg(w{number}, {literal(separator)}{order})" for number, (_, separator) in enumerate(places)
+        )
+        table = quote(keys.table)
+        ((odd, count, *found),) = self._execute(
+            f"SELECT (SELECT count(*) FROM {table} WHERE {unsayable}), count(*), {texts} "
+            f"FROM (SELECT {written}, rowid FROM {table}) WHERE {present}"
         ).fetchall()
-        return None if len(rows) > most else [row[0] for row in rows]
+        return None if odd else (count, [text or "" for text in found])
+
+    def key_values(self, keys: Keyring) -> list[Any]:
+        """The keys of one column as Python values."""
+        return [row[0] for row in self._execute(f"SELECT k0 FROM {quote(keys.table)}").fetchall()]
+
+    def key_ranges(self, name: str, column: str, most: int) -> list[tuple[int, int]]:
+        """Up to `most` ranges that hold every value of an integer column, split where the widest gaps are."""
+        text = f"""
+            WITH d AS (SELECT DISTINCT CAST({quote(column)} AS HUGEINT) AS k FROM {quote(name)}),
+                 g AS (SELECT k, lag(k) OVER (ORDER BY k) AS before FROM d WHERE k IS NOT NULL),
+                 cuts AS (SELECT k, before FROM g WHERE before IS NOT NULL ORDER BY k - before DESC, k LIMIT {most - 1})
+            SELECT min(k), max(k), (SELECT list(k ORDER BY k) FROM cuts), (SELECT list(before ORDER BY k) FROM cuts)
+            FROM g"""
+        ((low, high, starts, ends),) = self._execute(text).fetchall()
+        return [] if low is None else list(zip([low, *(starts or [])], [*(ends or []), high], strict=True))
+
+    def empty(self, name: str) -> None:
+        """Take all rows out of a table again."""
+        self._execute(f"DELETE FROM {quote(name)}")
 
     def run(self, text: str, params: Mapping[str, Any], limit: int | None) -> tuple[pa.Table, list[Type]]:
         """The answer, and its columns' types."""
@@ -226,6 +288,11 @@ def _kind(value: Any) -> object:
     if isinstance(value, (int, Decimal)):
         return type(value), str(value)
     return type(value), getattr(value, "tzinfo", None) is not None
+
+
+def literal(text: str) -> str:
+    """A text without NUL as a literal of DuckDB's."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def quote(identifier: str) -> str:

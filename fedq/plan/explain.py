@@ -6,7 +6,7 @@ from __future__ import annotations
 import html
 
 from fedq.plan.advise import readable, spanned
-from fedq.plan.nodes import Fetch, Plan
+from fedq.plan.nodes import Fetch, KeysSent, Plan
 
 
 def explain(plan: Plan) -> str:
@@ -51,10 +51,34 @@ def _fetch_lines(plan: Plan, fetch: Fetch) -> list[str]:
         lines.append(f"  actual: {actual.rows:,} rows, {readable(actual.bytes)}, {actual.seconds * 1000:,.1f} ms")
     lines.append(f"  {actual.sql if actual is not None else fetch.sql}")
     lines += [f"  pushed: {text}" for text in fetch.pushed]
-    for key in fetch.keys:
-        lines.append(f"  keys: {key.column.name} among {key.from_fetch}.{key.from_column}, which is read first")
+    lines += [
+        f"  keys: {_names(key.column.name, *(more.column.name for more in key.also))} among "
+        f"{key.from_fetch}.{_names(key.from_column, *(more.from_column for more in key.also))}, which is read first"
+        for key in fetch.keys
+    ]
+    if actual is not None:
+        lines += [f"  travelled: {_sent(sent)}" for sent in actual.keys]
+    if actual is not None and actual.restarts:
+        lines.append("  it was stopped and asked again with keys: it brought many more rows than estimated")
     lines += [f"  not pushed: {kept.what}: {kept.reason}" for kept in fetch.kept]
     return lines
+
+
+def _names(*names: str) -> str:
+    return names[0] if len(names) == 1 else f"({', '.join(names)})"
+
+
+def _sent(sent: KeysSent) -> str:
+    """What became of a filter's keys."""
+    what = f"keys of {sent.from_fetch} for {sent.column}"
+    match sent.carrier:
+        case "range":
+            return f"a range, for there are too many {what}"
+        case "none" if sent.count:
+            return f"no {what}, for there are too many, or one cannot be said there"
+        case "none":
+            return f"nothing, for there are no {what}"
+    return f"{sent.count:,} {what} ({sent.carrier}, {readable(sent.bytes)})"
 
 
 def mimebundle(plan: Plan) -> dict[str, str]:

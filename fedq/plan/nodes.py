@@ -48,14 +48,29 @@ class Select:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyColumn:
+    """One column more of a key."""
+
+    sql: str
+    """The column in the fetch's dialect."""
+    column: Column
+    from_column: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyFilter:
-    """Only rows whose `column` is among the values that another fetch brought."""
+    """Only rows whose `column` is among the values that another fetch brought.
+
+    When it brought none, the fetch has no rows and is not asked: no filter for statements that make a row of none.
+    """
 
     sql: str
     """The column in the fetch's dialect."""
     column: Column
     from_fetch: str
     from_column: str
+    also: tuple[KeyColumn, ...] = ()
+    """Further columns of the same join: the row's values must be a combination that one row of the other fetch has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +98,9 @@ class Fetch:
     where: tuple[str, ...] = ()
     """Conjuncts in the dialect."""
     keys: tuple[KeyFilter, ...] = ()
+    late: tuple[KeyFilter, ...] = ()
+    """Filters as legal as `keys` that are not worth waiting for: used when their values are there, and when many more
+    rows arrive than were estimated. They may name fetches that come later, also such as take keys from this one."""
     suffix: str = ""
     """`GROUP BY … ORDER BY … LIMIT …` in the dialect."""
     is_distinct: bool = False
@@ -117,6 +135,20 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysSent:
+    """Keys that travelled with a statement."""
+
+    column: str
+    from_fetch: str
+    count: int
+    """How many; with `range` how many there would have been, or more."""
+    carrier: str
+    """`array`, `list`, `values`, `literals`, `range`; `none` where there were too many or one could not be said."""
+    bytes: int = 0
+    """The size of the condition as text."""
+
+
+@dataclass(frozen=True, slots=True)
 class Actual:
     """What a fetch really did."""
 
@@ -125,6 +157,9 @@ class Actual:
     rows: int
     bytes: int
     seconds: float
+    keys: tuple[KeysSent, ...] = ()
+    restarts: int = 0
+    """How often it was stopped and asked again with keys, for it brought many more rows than were estimated."""
 
 
 def _nowhere(position: int) -> tuple[int, int]:
@@ -146,8 +181,8 @@ class Plan:
     """What the local engine runs over the fetches; None when the one fetch is the answer."""
     kept: tuple[Kept, ...] = ()
     """What could not be pushed and belongs to no single fetch."""
-    place: Callable[[int], tuple[int, int]] = _nowhere
-    """Where a position of `local` stands in `text`."""
+    place: Callable[[int], tuple[int, int]] | None = _nowhere
+    """Where a position of `local` stands in `text`; None where `local` was written anew."""
     actuals: tuple[Actual, ...] = ()
     """What running it took, after `explain(analyze=True)` and on `result.plan`."""
 

@@ -1,34 +1,26 @@
-"""Plan → rows: pulls side by side, keys shipped as they become known, limits enforced on the way, everything stoppable.
+"""Plan → rows: what is pulled is counted, limited, recorded and stoppable; then the local engine answers.
 
-    one worker thread per database        the conductor (one thread)              the caller
-    session = source.open()          →    appends batches to the bench       ←    waits; Ctrl-C: Run.cancel()
-    read(statement) → batches             when a fetch is whole: its keys
-    (in one snapshot)                     make the next statements
-
-A database's fetches run one after the other on one session, which is what makes them one snapshot. Databases run side
-by side. The bench
-is used by the conductor alone, so nothing in DuckDB is shared between threads.
+Plan with one fetch that is the answer     its batches are the result
+Plan with one fetch and local text         its batches go to the bench, the text runs there
+Plan with several fetches                  `conduct` pulls them side by side into the bench, the text runs there
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from fedq.dialects import dialect_of
-from fedq.dialects.base import Unsayable
 from fedq.errors import FedqError, PullTooLarge, QueryCancelled
-from fedq.events import Finished, Joining, Listener, Received, Sent
+from fedq.events import Finished, Joining, Listener, Received, Sent, Shipped
 from fedq.fetch.arrow import type_of
 from fedq.join.duckdb import Bench
-from fedq.plan.nodes import Actual, Fetch, KeyFilter, Plan
+from fedq.plan.nodes import Actual, Fetch, Plan
 from fedq.result.sources import SourceRead
+from fedq.run.conduct import Pulls
+from fedq.run.keys import Condition, fitting
 from fedq.types import Type
 
 if TYPE_CHECKING:
@@ -36,10 +28,10 @@ if TYPE_CHECKING:
 
     from fedq.fetch.source import Session, Source
 
-#: batches that may wait for the conductor: bounds memory, and slows a source that is faster than the bench
-_WAITING = 8
 #: rows gathered before they are appended
-_CHUNK_ROWS = 100_000
+CHUNK_ROWS = 100_000
+#: bytes of a statement beside its keys and its plain text: what a source wraps around it
+_ROOM = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +60,8 @@ class Run:
         self._bytes = 0
         self.reads: dict[str, SourceRead] = {}
         self.actuals: dict[str, Actual] = {}
+        self.restarts: dict[str, int] = {}
+        """How often a fetch was stopped and asked again with keys."""
 
     def cancel(self) -> None:
         """Stop everything, here and in the databases; returns at once."""
@@ -107,7 +101,7 @@ class Run:
         if len(plan.fetches) == 1:
             self._pull_alone(plan.fetches[0])
         elif plan.fetches:
-            _Pulls(self, plan.fetches).run()
+            Pulls(self, self._bench, self._listener, plan.fetches).run()
         self.check()
         self._listener(Joining(len(plan.fetches)))
         table, types = self._bench.run(plan.local, plan.params, self._limits.result_rows)
@@ -118,7 +112,7 @@ class Run:
         import pyarrow
 
         fetch = plan.fetches[0]
-        batches = list(self._batches_of(fetch, ()))
+        batches = list(self._batches_of(fetch))
         table = pyarrow.Table.from_batches(batches)
         if self._limits.result_rows is not None:
             table = table.slice(0, self._limits.result_rows)
@@ -128,41 +122,59 @@ class Run:
 
     def _pull_alone(self, fetch: Fetch) -> None:
         """A single pull needs no threads of its own."""
-        for chunk in _chunks(self._batches_of(fetch, ())):
+        for chunk in _chunks(self._batches_of(fetch)):
             self._bench.load(fetch.id, chunk)
 
-    def _batches_of(self, fetch: Fetch, conditions: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    def _batches_of(self, fetch: Fetch) -> Iterator[pa.RecordBatch]:
         session = self.open(fetch.database)
         try:
-            for batch in self.read(session, fetch, conditions):
+            for batch in self.read(session, fetch):
                 self.count(fetch, batch.num_rows, batch.nbytes)
                 yield batch
         finally:
             self.release(session)
 
-    def read(self, session: Session, fetch: Fetch, conditions: tuple[str, ...]) -> Iterator[pa.RecordBatch]:
+    def read(
+        self, session: Session, fetch: Fetch, conditions: Sequence[Condition] = ()
+    ) -> Generator[pa.RecordBatch, None, None]:
         """The batches of one fetch, recorded as a source of the result."""
-        select = fetch.select(conditions)
-        self._listener(Sent(fetch.database, fetch.id, fetch.native or select.sql))
+        statement = fetch.select(tuple(key.sql for key in conditions if key.sql is not None))
+        if conditions and session.most_bytes is not None:
+            room = session.most_bytes - len(fetch.select().sql.encode()) - _ROOM
+            conditions = fitting(conditions, max(0, room))
+            statement = fetch.select(tuple(key.sql for key in conditions if key.sql is not None))
+        shown = fetch.native or fetch.select(tuple(key.shown for key in conditions if key.sql is not None)).sql
+        for key in conditions:
+            sent = key.sent
+            self._listener(Shipped(fetch.database, fetch.id, sent.column, sent.from_fetch, sent.count, sent.carrier))
+        self._listener(Sent(fetch.database, fetch.id, shown))
         started, before, rows = time.perf_counter(), session.received, 0
-        batches = session.native(fetch.native) if fetch.native is not None else session.read(select)
-        for batch in batches:
-            self.check()
-            rows += batch.num_rows
-            self._listener(Received(fetch.database, fetch.id, rows, session.received - before, fetch.rows))
-            yield batch
+        batches = session.native(fetch.native) if fetch.native is not None else session.read(statement)
+        try:
+            for batch in batches:
+                self.check()
+                rows += batch.num_rows
+                self._listener(Received(fetch.database, fetch.id, rows, session.received - before, fetch.rows))
+                yield batch
+        finally:
+            if isinstance(batches, Generator):
+                batches.close()  # one that is given up half way ends here, and not when it is collected
         seconds, received = time.perf_counter() - started, session.received - before
-        self._listener(Finished(fetch.database, fetch.id, rows, received, seconds))
-        sql = fetch.native or select.sql
-        self.actuals[fetch.id] = Actual(fetch.id, sql, rows, received, seconds)
+        actual = Actual(fetch.id, shown, rows, received, seconds, tuple(key.sent for key in conditions))
+        self.record(fetch, actual, session.position)
+
+    def record(self, fetch: Fetch, actual: Actual, position: str | None = None) -> None:
+        """What a fetch did, for the result and for whoever listens."""
+        self._listener(Finished(fetch.database, fetch.id, actual.rows, actual.bytes, actual.seconds))
+        self.actuals[fetch.id] = replace(actual, restarts=self.restarts.get(fetch.id, 0))
         self.reads[fetch.id] = SourceRead(
             fetch.database,
             tables=fetch.tables,
-            sql=sql,
-            rows=rows,
-            bytes=received,
-            seconds=seconds,
-            position=session.position,
+            sql=actual.sql,
+            rows=actual.rows,
+            bytes=actual.bytes,
+            seconds=actual.seconds,
+            position=position,
         )
 
     def count(self, fetch: Fetch, rows: int, size: int) -> None:
@@ -175,127 +187,13 @@ class Run:
         if limits.bytes is not None and self._bytes > limits.bytes:
             raise _too_large(fetch, f"{limits.bytes:,} bytes")
 
-    def conditions(self, fetch: Fetch) -> tuple[str, ...]:
-        """The conditions that keys of finished fetches make; a filter with too many keys is left out."""
-        return tuple(said for key in fetch.keys if (said := self._condition(fetch, key)) is not None)
-
-    def _condition(self, fetch: Fetch, key: KeyFilter) -> str | None:
-        dialect = dialect_of(fetch.kind)
-        values = self._bench.keys(key.from_fetch, key.from_column, dialect.max_keys)
-        if values is None:
-            return None
-        if not values:
-            return "1 = 0"
-        if key.column.type.family == "date" and not all(map(_is_plain_date, values)):
-            return None
-        try:
-            return dialect.keys(key.sql, key.column, [dialect.literal(value, key.column.type) for value in values])
-        except Unsayable:
-            return None
-
-    def load(self, fetch: Fetch, batches: Sequence[pa.RecordBatch]) -> None:
-        """Append what arrived to the bench."""
-        self._bench.load(fetch.id, batches)
-
-
-@dataclass(slots=True)
-class _Pulls:
-    """Several fetches at once: the conductor's side."""
-
-    run_: Run
-    fetches: tuple[Fetch, ...]
-    messages: queue.Queue[tuple[str, Fetch | None, Any]] = field(default_factory=lambda: queue.Queue(_WAITING))
-    orders: dict[str, queue.Queue[tuple[Fetch, tuple[str, ...]] | None]] = field(default_factory=dict)
-    finished: set[str] = field(default_factory=set)
-    started: set[str] = field(default_factory=set)
-    stopped: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        """Pull everything into the bench; the first error stops the rest."""
-        workers = []
-        for database in dict.fromkeys(fetch.database for fetch in self.fetches):
-            self.orders[database] = queue.Queue()
-            workers.append(threading.Thread(target=self._work, args=(database,), name=f"fedq-{database}", daemon=True))
-        for worker in workers:
-            worker.start()
-        try:
-            self._conduct()
-        except BaseException:
-            self.stopped.set()
-            self.run_.cancel()
-            raise
-        finally:
-            self.stopped.set()
-            for orders in self.orders.values():
-                orders.put(None)
-            for worker in workers:
-                worker.join(0.5)
-
-    def _conduct(self) -> None:
-        waiting: dict[str, list[pa.RecordBatch]] = {fetch.id: [] for fetch in self.fetches}
-        self._start_ready()
-        while len(self.finished) < len(self.fetches):
-            self.run_.check()
-            try:
-                kind, fetch, content = self.messages.get(timeout=0.2)
-            except queue.Empty:
-                continue
-            if kind == "failed":
-                raise content
-            assert fetch is not None
-            pending = waiting[fetch.id]
-            if kind == "batch":
-                self.run_.count(fetch, content.num_rows, content.nbytes)
-                pending.append(content)
-            if pending and (kind == "whole" or sum(batch.num_rows for batch in pending) >= _CHUNK_ROWS):
-                self.run_.load(fetch, pending)
-                pending.clear()
-            if kind == "whole":
-                self.finished.add(fetch.id)
-                self._start_ready()
-
-    def _start_ready(self) -> None:
-        for fetch in self.fetches:
-            if fetch.id not in self.started and all(key.from_fetch in self.finished for key in fetch.keys):
-                self.started.add(fetch.id)
-                self.orders[fetch.database].put((fetch, self.run_.conditions(fetch)))
-
-    def _work(self, database: str) -> None:
-        """One database's worker: its fetches one after the other, in one snapshot."""
-        try:
-            session = self.run_.open(database)
-            try:
-                while (order := self.orders[database].get()) is not None and not self.stopped.is_set():
-                    fetch, conditions = order
-                    for batch in self.run_.read(session, fetch, conditions):
-                        self._tell("batch", fetch, batch)
-                    self._tell("whole", fetch, None)
-            finally:
-                self.run_.release(session)
-        except BaseException as error:  # noqa: BLE001  carried to the conductor's thread and raised there
-            with suppress(QueryCancelled):
-                self._tell("failed", None, error)
-
-    def _tell(self, kind: str, fetch: Fetch | None, content: Any) -> None:
-        while not self.stopped.is_set():
-            try:
-                return self.messages.put((kind, fetch, content), timeout=0.2)
-            except queue.Full:
-                continue
-        raise QueryCancelled
-
-
-def _is_plain_date(value: object) -> bool:
-    """Python has no infinite date: DuckDB gives the last one for it, and text for dates before Christ."""
-    return type(value) is dt.date and value not in (dt.date.min, dt.date.max)
-
 
 def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
     """Batches gathered to a size worth appending."""
     pending: list[pa.RecordBatch] = []
     for batch in batches:
         pending.append(batch)
-        if sum(one.num_rows for one in pending) >= _CHUNK_ROWS:
+        if sum(one.num_rows for one in pending) >= CHUNK_ROWS:
             yield pending
             pending = []
     if pending:

@@ -263,6 +263,7 @@ class AlchemySession:
     """One connection, one transaction, always rolled back."""
 
     position: str | None = None
+    most_bytes: int | None = None
 
     def __init__(self, source: AlchemySource, connection: sa.Connection, timeout: float | None) -> None:
         self._source, self._connection = source, connection

@@ -122,6 +122,7 @@ class DuckDBSession:
     """One cursor, one transaction; `done` is called once when it is over."""
 
     position: str | None = None
+    most_bytes: int | None = None
 
     def __init__(
         self, name: str, cursor: duckdb.DuckDBPyConnection, *, timeout: float | None, done: Callable[[], None]

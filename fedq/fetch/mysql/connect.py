@@ -69,7 +69,7 @@ class Link:
         self.wire = Wire(driver._sock)  # type: ignore[attr-defined]
         self.is_new = True
         """Whether it was just made: then a failure is not one of age."""
-        self.id, self.version, self.sql_mode, has_log = _greeting(self.wire)
+        self.id, self.version, self.sql_mode, has_log, self.most_bytes = _greeting(self.wire)
         self.mode = self.sql_mode
         """The sql_mode in force now; `sql_mode` is the server's own."""
         self.limit: float | None = None
@@ -99,11 +99,11 @@ class Link:
         self._spare.close()
 
 
-def _greeting(wire: Wire) -> tuple[int, str, str, bool]:
+def _greeting(wire: Wire) -> tuple[int, str, str, bool, int]:
     # the mode before ours is the one in which the server's own users write their SQL
-    [row] = wire.ask("SELECT CONNECTION_ID(), VERSION(), @@sql_mode, @@log_bin")
-    number, version, mode, log = (value or b"" for value in row)
-    return int(number), version.decode(), mode.decode(), log == b"1"
+    [row] = wire.ask("SELECT CONNECTION_ID(), VERSION(), @@sql_mode, @@log_bin, @@max_allowed_packet")
+    number, version, mode, log, packet = (value or b"" for value in row)
+    return int(number), version.decode(), mode.decode(), log == b"1", int(packet)
 
 
 class Connector:

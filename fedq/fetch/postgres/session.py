@@ -40,6 +40,7 @@ class PostgresSession:
     """One query's connection. Used by one thread at a time, except `cancel`."""
 
     position: str | None = None
+    most_bytes: int | None = None
 
     def __init__(self, source: PostgresSource, connection: PostgresConnection, timeout: float | None) -> None:
         self._source, self._connection, self._timeout = source, connection, timeout

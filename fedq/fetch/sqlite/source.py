@@ -140,6 +140,7 @@ class SQLiteSession:
     """One transaction on one connection."""
 
     position: str | None = None
+    most_bytes: int | None = None
 
     def __init__(self, source: SQLiteSource, connection: Connection, limit: Limit) -> None:
         self._source, self._connection, self._limit = source, connection, limit
