@@ -15,11 +15,14 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fedq.errors import FedqWarning
-from tests.properties.grammar import make_case
+from tests.properties import rules
+from tests.properties.cases import make_case
+from tests.properties.grammar import Case
 from tests.properties.world import World
 from tests.servers import MariaDBServer, PostgresServer, ServerUnavailable
 
@@ -29,6 +32,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.properties.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=None, help="of the first case; the next ones count up")
+    parser.add_argument("--go-on", action="store_true", help="after a difference too; ends with 1 if there was one")
     parser.add_argument("--engines", default="", help="only these, separated by commas")
     arguments = parser.parse_args()
     first = random.SystemRandom().randrange(10**9) if arguments.seed is None else arguments.seed
@@ -37,25 +41,34 @@ def main() -> int:
         world = World(Path(folder), postgres, mariadb)
         engines = tuple(filter(None, arguments.engines.split(","))) or world.engines
         try:
-            return rounds(world, engines, first, time.monotonic() + arguments.seconds)
+            return rounds(world, engines, first, time.monotonic() + arguments.seconds, goes_on=arguments.go_on)
         finally:
             world.close()
 
 
-def rounds(world: World, engines: tuple[str, ...], first: int, until: float) -> int:
+def rounds(world: World, engines: tuple[str, ...], first: int, until: float, *, goes_on: bool = False) -> int:
     """One case after the other, each by its own seed, until the clock says so or one differs."""
+    different, queries, number = 0, 0, first
     for number in itertools.count(first):
-        if time.monotonic() >= until:
+        if time.monotonic() >= until or (different and not goes_on):
             break
         if number % 100 == 0:
             print(f"seed {number}", flush=True)
+        case = without_a_rule(make_case(number, engines), number)
+        queries += len(case.queries)
         try:
-            world.check_small(make_case(number, engines))
+            world.check_small(case)
         except AssertionError as problem:
+            different += 1
             print(f"\nseed {number} over {','.join(engines)}:\n{problem}", flush=True)
-            return 1
-    print(f"{number - first} cases, no difference")
-    return 0
+    print(f"{number - first} cases, {queries} queries, {different or 'no'} difference{'s' * (different > 1)}")
+    return 1 if different else 0
+
+
+def without_a_rule(case: Case, number: int) -> Case:
+    """Every fourth case is planned without one of the rules, each in turn."""
+    known = rules.names()
+    return replace(case, left_out=known[number // 4 % len(known)]) if known and number % 4 == 0 else case
 
 
 @contextmanager

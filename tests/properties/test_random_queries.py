@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.oracle.conftest import server_or_none
-from tests.properties.grammar import make_case
+from tests.properties.cases import make_case
 from tests.properties.world import World
 
 pytestmark = pytest.mark.filterwarnings("ignore::fedq.errors.FedqWarning")
 SEEDS = st.integers(0, 2**32)
 #: a failing case is made small by shrink.py; Hypothesis could only make its seed small
 SETTINGS = settings(
-    max_examples=100,
+    max_examples=60,
     derandomize=True,
     database=None,
     deadline=None,
@@ -41,7 +41,7 @@ def test_random_queries_over_every_engine(world: World, seed: int) -> None:
     world.check_small(make_case(seed, world.engines))
 
 
-@settings(SETTINGS, max_examples=50)
+@settings(SETTINGS, max_examples=30)
 @given(seed=SEEDS)
 def test_random_queries_over_one_engine(world: World, seed: int) -> None:
     """Everything in one place: where whole queries travel."""
