@@ -42,7 +42,7 @@ def whole_query(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: M
         return None
     kind = kinds[query.databases[0]]
     if kind not in _DUCKDB_KINDS:
-        fetch = write_block(query, outputs, dialect_of(kind), kind)
+        fetch = write_block(query, query.tree, dialect_of(kind), kind, outputs)
         return Plan(query.text, query.params, tuple(outputs), (fetch,), None)
     if not query.is_describable or _has_declared(query.occurrences):
         return None

@@ -1,0 +1,110 @@
+"""A value so that a database groups, orders and compares it as DuckDB does: text by its bytes.
+
+"c"."name"   (text under en-US-x-icu)    grouped as it is, ordered as ("c"."name")::text COLLATE "C"
+`c`.`name`   (varchar(40), ci)           grouped as CAST(CONVERT(`c`.`name` USING utf8mb4) AS BINARY)
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from fedq.catalog.schema import Column
+from fedq.dialects.base import Dialect
+from fedq.plan.constants import NotPushed
+from fedq.plan.translate import is_cleaned
+from fedq.plan.values import Said
+from fedq.types import Comparison
+
+#: families whose groups are the same everywhere (floats: the sign of zero)
+_GROUPABLE = frozenset({"integer", "decimal", "text", "date", "timestamp", "timestamptz", "boolean", "uuid"})
+_ORDERABLE = (_GROUPABLE | {"float"}) - {"boolean"}
+_EXACT = (Comparison.SAME, Comparison.EQUALITY)
+#: of up to so many characters MariaDB sorts the whole text: four bytes each, 1,024 are looked at
+_MOST_SORTED = 255
+
+
+def named(said: Said) -> str:
+    """What to call a value in a message."""
+    return said.column.name or "a computed value"
+
+
+def check_clean(said: Said) -> None:
+    """Raises: NotPushed for a column whose values are changed while they are read."""
+    if said.column.policy != "error" or is_cleaned(said.column):
+        raise NotPushed(f"{named(said)} is cleaned while it is read")
+
+
+def grouped(said: Said, dialect: Dialect) -> Said:
+    """A value by which rows fall into the groups that they have in DuckDB. Raises: NotPushed."""
+    check_clean(said)
+    column = said.column
+    if column.type.family in _GROUPABLE and column.comparison in _EXACT:
+        return said
+    bytewise = _bytewise(said, dialect)
+    if bytewise is None or not _sorts_whole(column, dialect):
+        raise NotPushed(f"{named(said)} ({column.native}) is not compared by bytes there")
+    return bytewise
+
+
+def ordered(said: Said, dialect: Dialect) -> Said:
+    """A value whose order there is DuckDB's; its smallest and largest too. Raises: NotPushed."""
+    check_clean(said)
+    column = said.column
+    if column.type.family in _ORDERABLE and column.comparison is Comparison.SAME:
+        return said
+    bytewise = _bytewise(said, dialect)
+    if bytewise is None:
+        raise NotPushed(f"{named(said)} ({column.native}) is ordered in another way there")
+    return bytewise
+
+
+def sorted_by(said: Said, dialect: Dialect) -> Said:
+    """A value to sort by: DuckDB's order, and the whole of a text is looked at. Raises: NotPushed."""
+    if not _sorts_whole(said.column, dialect):
+        raise NotPushed(f"an order of whole texts ({named(said)})")
+    return ordered(said, dialect)
+
+
+def equal_pair(one: Said, other: Said, dialect: Dialect) -> tuple[str, str]:
+    """Two values so that `=` between them means what it means in DuckDB. Raises: NotPushed."""
+    check_clean(one)
+    check_clean(other)
+    left, right = one.column, other.column
+    is_number = left.type.family == right.type.family and left.type.family in ("integer", "decimal")
+    if left.type.family == "text" == right.type.family:
+        if left.comparison in _EXACT and right.comparison in _EXACT and left.collation == right.collation:
+            return one.sql, other.sql
+        sides = _bytewise(one, dialect), _bytewise(other, dialect)
+        if sides[0] is not None and sides[1] is not None:
+            return sides[0].sql, sides[1].sql
+    elif (left.type == right.type or is_number) and left.comparison in _EXACT and right.comparison in _EXACT:
+        return one.sql, other.sql
+    raise NotPushed(f"{named(one)} = {named(other)} compares differently there")
+
+
+def keeps_value(dialect: Dialect) -> bool:
+    """Whether a text by its bytes is still that text: PostgreSQL and SQLite give it a collation, MySQL makes bytes."""
+    return dialect.name != "mysql"
+
+
+def _bytewise(said: Said, dialect: Dialect) -> Said | None:
+    column = said.column
+    if column.type.family != "text" or column.comparison is Comparison.UNLIKE:
+        return None
+    sql = dialect.by_bytes(said.sql, column)
+    if sql is None:
+        return None
+    plain = replace(column, comparison=Comparison.SAME, native="text", collation=_BYTEWISE.get(dialect.name))
+    return Said(sql, plain if keeps_value(dialect) else column, said.is_strict)
+
+
+_BYTEWISE = {"postgres": "C"}
+
+
+def _sorts_whole(column: Column, dialect: Dialect) -> bool:
+    """Whether sorting, and what is done by sorting, sees the whole of every value."""
+    if dialect.orders_text or column.type.family != "text" or column.comparison is Comparison.SAME:
+        return True
+    length = re.match(r"(?:var)?char\((\d+)\)", column.native)
+    return length is not None and int(length[1]) <= _MOST_SORTED
