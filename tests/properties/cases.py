@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -11,7 +12,13 @@ from tests.properties.graphs import Graphs
 
 
 def make_case(seed: int, engines: Sequence[str], queries: int = 6) -> Case:
-    """Two to five tables and a few queries over them; the same for the same arguments.
+    """Two to five tables and a few queries over them; the same for the same arguments."""
+    case, graphs = make_tables(seed, engines)
+    return replace(case, queries=tuple(graphs.query() for _ in range(queries)))
+
+
+def make_tables(seed: int, engines: Sequence[str]) -> tuple[Case, Graphs]:
+    """A case that asks nothing yet, and what makes queries over it.
 
     The tables live in few engines, so that several of them meet in one.
     """
@@ -26,8 +33,7 @@ def make_case(seed: int, engines: Sequence[str], queries: int = 6) -> Case:
         values["d"] += [float("nan"), float("inf"), float("-inf")]
     tables = tuple(Table(number, engine, _rows(random, values, number)) for number, engine in enumerate(placed))
     sizes = tuple(random.choice((1, 400, 1000, 100_000)) for _ in range(random.randint(1, 4)))
-    graphs = Graphs(random, values, [table.name for table in tables])
-    return Case(tables, tuple(graphs.query() for _ in range(queries)), sizes)
+    return Case(tables, (), sizes), Graphs(random, values, [table.name for table in tables])
 
 
 def _rows(random: Random, values: dict[str, list[Any]], number: int) -> tuple[tuple[Any, ...], ...]:

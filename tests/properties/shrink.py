@@ -41,9 +41,10 @@ def _smaller(case: Case) -> Iterator[Case]:
     if len(case.queries) > 1:
         yield from (replace(case, queries=(query,)) for query in case.queries)
         return
-    query = case.queries[0]
-    for sql in dict.fromkeys(_shorter(query.sql)):
-        yield replace(case, queries=(replace(query, sql=sql, is_ordered=query.is_ordered and _is_ordered(sql)),))
+    for query in case.queries:
+        for sql in dict.fromkeys(_shorter(query.sql)):
+            shorter = replace(query, sql=sql, is_ordered=query.is_ordered and _is_ordered(sql))
+            yield replace(case, queries=(shorter,))
     for at, table in enumerate(case.tables):
         if len(table.rows) > 1:
             for half in (table.rows[: len(table.rows) // 2], table.rows[len(table.rows) // 2 :]):
