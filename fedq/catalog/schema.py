@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from fedq.catalog.statistics import TableStatistics
 from fedq.types import Comparison, Type
 
 
@@ -50,3 +51,5 @@ class TableSchema:
     indexed: frozenset[str] = frozenset()
     """Physical names of columns that lead an index."""
     is_view: bool = False
+    statistics: TableStatistics | None = field(default=None, compare=False, repr=False)
+    """What the database knows of the values, where that was asked; never a part of what the table is."""

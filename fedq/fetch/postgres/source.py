@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.catalog.statistics import TableStatistics
 from fedq.errors import ConnectionFailed, DriverMissing
 from fedq.fetch.pools import Pool
 from fedq.fetch.postgres.loopthread import LoopThread
@@ -24,6 +25,7 @@ from fedq.fetch.source import Output
 
 try:
     from fedq.fetch.postgres import catalog as postgres_catalog
+    from fedq.fetch.postgres import statistics as postgres_statistics
     from fedq.fetch.postgres.connection import PostgresConnection, Target, connect, target_of
     from fedq.fetch.postgres.errors import DRIVER_ERRORS, connect_error, read_error, without_frames
     from fedq.fetch.postgres.session import PostgresSession
@@ -72,6 +74,10 @@ class PostgresSource:
         )
         self._keys.update({schema.table: schema.key for schema in found if schema is not None})
         return found
+
+    def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+        """What ANALYZE found out, in one round trip; None where there is nothing, or nothing for this user."""
+        return self._ask(lambda connection: postgres_statistics.statistics(connection.fetch, tables))
 
     def open(self, timeout: float | None = None) -> PostgresSession:
         """A session; its snapshot is taken by the first read. `timeout` in seconds holds for each statement."""
