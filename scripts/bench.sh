@@ -15,7 +15,7 @@ if [ $# -gt 0 ]; then
     stage "TPC-H over three databases" "$bin/python" -m benchmarks.federated "$@"
     exit 0
 fi
-stage "TPC-H over three databases" "$bin/python" -m benchmarks.federated
+stage "TPC-H over three databases" "$bin/python" -m benchmarks.federated --all --write
 for file in benchmarks/[a-z]*.py; do
     name=$(basename "$file" .py)
     stage "$name" "$bin/python" -m "benchmarks.$name"

@@ -41,7 +41,10 @@ async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, way: 
     async def read() -> None:
         data = b"-"
         while data:
-            data = await source.read(CHUNK)
+            try:
+                data = await source.read(CHUNK)
+            except OSError:
+                data = b""
             await queue.put((way.arrival(len(data)), data))
 
     reading = asyncio.create_task(read())
@@ -51,6 +54,7 @@ async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, way: 
             if (wait := arrival - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
             if not data:
+                target.write_eof()  # the other direction may still have much to carry
                 break
             target.write(data)
             await target.drain()
@@ -58,7 +62,6 @@ async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, way: 
         pass
     finally:
         reading.cancel()
-        target.close()
 
 
 async def serve(listen: list[tuple[int, str]], rate: float, delay: float) -> None:
@@ -72,6 +75,8 @@ async def serve(listen: list[tuple[int, str]], rate: float, delay: float) -> Non
         ) -> None:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", upstream)
             await asyncio.gather(pump(reader, far_writer, up), pump(far_reader, writer, down), return_exceptions=True)
+            writer.close()
+            far_writer.close()
 
         server = await asyncio.start_server(connected, host, 0)
         servers.append(server)

@@ -14,13 +14,13 @@ import math
 import select
 import statistics
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 from benchmarks.federated.link import Link
-from benchmarks.federated.place import COLUMNS
 from benchmarks.federated.site import Database, Site
 from benchmarks.federated.venvs import python_of
 
@@ -110,7 +110,8 @@ class Client:
     def _warm(self) -> list[str]:
         # GlareDB reads a whole table for one row of it, so it is spared the two large ones.
         large = ("lineitem", "orders") if self.system == "glaredb" else ()
-        return [] if self.system == "pandas" else [table for table in COLUMNS if table not in large]
+        tables = [table for one in self._databases for table in one["tables"] if table not in large]
+        return [] if self.system in ("pandas", "reference") else tables
 
     def _write(self, line: object) -> None:
         assert self._process is not None and self._process.stdin is not None
@@ -137,15 +138,18 @@ class Race:
     answers: dict[str, dict[str, Answer]] = field(default_factory=dict)
     """By query, then by system."""
     versions: dict[str, str] = field(default_factory=dict)
+    expected: dict[str, Answer] = field(default_factory=dict)
+    """By query: what one DuckDB with all tables answers."""
 
     @property
     def systems(self) -> list[str]:
         return list(self.versions)
 
     def differing(self, query: str) -> list[str]:
-        """The systems whose answer is not the one of the first that has one."""
-        answers = [(system, answer) for system, answer in self.answers[query].items() if answer.ok]
-        return [system for system, answer in answers[1:] if not same(answers[0][1], answer)]
+        """The systems whose answer is not the expected one; the first's, where none is known."""
+        answers = {system: answer for system, answer in self.answers[query].items() if answer.ok}
+        expected = self.expected.get(query) or next(iter(answers.values()), None)
+        return [system for system, answer in answers.items() if expected and not same(expected, answer)]
 
 
 def same(one: Answer, other: Answer) -> bool:
@@ -161,40 +165,52 @@ def same(one: Answer, other: Answer) -> bool:
     )
 
 
-def run(
-    site: Site,
-    link: Link,
-    texts: dict[str, str],
-    systems: Sequence[str],
-    *,
-    scale: float,
-    count: int,
-    repeat: int = 1,
-    timeout: float = 120.0,
-    show: Show = lambda query, system, answer: None,
-) -> Race:
-    """Ask every query of every system, `repeat` times in turn."""
-    databases = site.load(scale, count)
-    race = Race(link.title, scale, count)
-    clients = {system: Client(system, databases, link) for system in systems}
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What is run: databases over a link, queries by name, and how often and how long."""
+
+    databases: Sequence[Database]
+    link: Link
+    texts: Mapping[str, str]
+    scale: float
+    repeat: int = 1
+    timeout: float = 120.0
+    reference: str = ""
+    """A folder with all tables as Parquet."""
+
+
+def run(site: Site, course: Course, systems: Sequence[str], show: Show) -> Race:
+    """Ask every query of every system, in turn."""
+    race = Race(course.link.title, course.scale, len(course.databases))
+    clients = {system: Client(system, course.databases, course.link) for system in systems}
     try:
-        for query, text in texts.items():
+        for query, text in course.texts.items():
             kept: dict[str, list[Answer]] = {system: [] for system in systems}
-            for _ in range(repeat):
-                for system, client in clients.items():
-                    if kept[system] and not kept[system][-1].ok:
-                        continue  # it will not do better the next time
-                    answer = client.ask({"name": query, "sql": text}, timeout)
-                    kept[system].append(answer)
-                    if answer.error.startswith("not done"):
-                        site.stop_statements()
-                    show(query, system, answer)
+            for _, (system, client) in product(range(course.repeat), clients.items()):
+                if kept[system] and not kept[system][-1].ok:
+                    continue  # it will not do better the next time
+                answer = client.ask({"name": query, "sql": text}, course.timeout)
+                kept[system].append(answer)
+                if answer.error.startswith("not done"):
+                    site.stop_statements()
+                show(query, system, answer)
             race.answers[query] = {system: median(answers) for system, answers in kept.items()}
         race.versions = {system: client.version for system, client in clients.items()}
     finally:
         for client in clients.values():
             client.stop()
+    race.expected = expected(course) if course.reference else {}
     return race
+
+
+def expected(course: Course) -> dict[str, Answer]:
+    """The right answers, when all systems have stopped."""
+    tables = [table for one in course.databases for table in one["tables"]]
+    client = Client("reference", [{"path": course.reference, "tables": tables}], Link())
+    try:
+        return {query: client.ask({"sql": text}, course.timeout) for query, text in course.texts.items()}
+    finally:
+        client.stop()
 
 
 def median(answers: Sequence[Answer]) -> Answer:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.federated.place import COLUMNS, PLACEMENTS, Place, create_indexes, create_table
+from benchmarks.transports_postgres import MAKE
 from tests.oracle import tpch
 from tests.servers import MariaDBServer, PostgresServer
 
@@ -105,6 +106,18 @@ class Site:
             self._save()
             print(f"loaded {key}: {', '.join(place.tables)}, {time.perf_counter() - started:.1f} s", flush=True)
         return [self._database(place, _key(place, scale, count)) for place in PLACEMENTS[count]]
+
+    def load_wide(self, rows: int) -> list[Database]:
+        """One table of eight columns in PostgreSQL, the one of benchmarks/transports_postgres.py."""
+        key = f"wide_{rows}"
+        if key not in self.loaded:
+            self.postgres.sql(f'DROP DATABASE IF EXISTS "{key}" WITH (FORCE)', "postgres", admin=True)
+            self.postgres.create_database(key)
+            self.postgres.sql(MAKE.format(rows=rows), key)
+            self.postgres.sql("VACUUM ANALYZE bench", key)
+            self.loaded.append(key)
+            self._save()
+        return [self._database(Place("pg", "postgres", ("bench",)), key)]
 
     def stop_statements(self) -> None:
         """Stop what the servers still run for a client that was given up."""

@@ -15,14 +15,14 @@ import pyarrow as pa
 import sqlalchemy as sa
 from answers import Answered, Question, serve
 
-Frame = pd.DataFrame
+Frame = Any  # a pd.DataFrame: the stubs know too little of what groupby and merge return
 
 
 class Tables:
     """The databases, and how many rows were read of them."""
 
     def __init__(self, databases: list[dict[str, Any]]) -> None:
-        self._engines = {}
+        self._engines: dict[str, sa.Engine] = {}
         for one in databases:
             engine = sa.create_engine(_url(one))
             self._engines |= dict.fromkeys(one["tables"], engine)
@@ -113,7 +113,7 @@ def q6(t: Tables) -> Frame:
         "l_shipdate >= date '1994-01-01' AND l_shipdate < date '1995-01-01' "
         "AND l_discount BETWEEN 0.05 AND 0.07 AND l_quantity < 24",
     )
-    return Frame({"revenue": [(lines.l_extendedprice * lines.l_discount).sum()]})
+    return pd.DataFrame({"revenue": [(lines.l_extendedprice * lines.l_discount).sum()]})
 
 
 def q9(t: Tables) -> Frame:
@@ -170,7 +170,7 @@ def q14(t: Tables) -> Frame:
     joined = lines.merge(t.read("part", "p_partkey, p_type"), left_on="l_partkey", right_on="p_partkey")
     revenue = joined.l_extendedprice * (1 - joined.l_discount)
     promotion = revenue[joined.p_type.str.startswith("PROMO")].sum()
-    return Frame({"promo_revenue": [100 * promotion / revenue.sum()]})
+    return pd.DataFrame({"promo_revenue": [100 * promotion / revenue.sum()]})
 
 
 def q18(t: Tables) -> Frame:
