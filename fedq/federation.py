@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -26,10 +26,12 @@ from fedq.catalog.model import Catalog, Database, Relation
 from fedq.catalog.suggest import nearest
 from fedq.errors import CatalogError, ColumnNotFound, FedqError, OrphanRows
 from fedq.fetch.open import QueryLookup, Sources
+from fedq.fetch.writer import Writers
 from fedq.join.duckdb import Bench, Engine, Shell
 from fedq.plan.advise import check_policy, cross_database_warning
 from fedq.plan.build import build, local_collation, native_plan
 from fedq.plan.nodes import Plan
+from fedq.plan.rewrite.facts import Facts
 from fedq.result import Result
 from fedq.run.pulls import Run
 from fedq.run.wait import Work
@@ -38,6 +40,9 @@ from fedq.types import VARCHAR, Type
 
 if TYPE_CHECKING:
     from fedq.result.report import Report
+    from fedq.write.desk import Desk
+    from fedq.write.transaction import Transaction
+    from fedq.write.written import Written
 
 T = TypeVar("T")
 
@@ -66,6 +71,7 @@ class Federation:
             if shared
             else Engine(catalog.policy.memory_limit, has_files=catalog.policy.local_files == "allow")
         )
+        self._writers: Writers = shared._writers if shared else Writers(catalog.databases, self._sources.__getitem__)
         self._runs: set[Run] = shared._runs if shared else set()
 
     def query(self, sql: str, params: Any = None, **options: Unpack[Options]) -> Result:
@@ -124,7 +130,8 @@ class Federation:
         lookup = QueryLookup(self._sources, call.extra)
         query = bind(call.sql, call.params, call.catalog, lookup, call.placing)
         outputs = _check_meaning(query, bench)
-        return build(query, outputs, {database.name: database.kind for database in call.catalog.databases.values()})
+        kinds = {database.name: database.kind for database in call.catalog.databases.values()}
+        return build(query, outputs, Facts(kinds, lambda text, params, read: _described(text, params, read, bench)))
 
     def _conduct(self, call: Call, task: Callable[[Call, Run, Bench], T]) -> T:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""
@@ -152,6 +159,60 @@ class Federation:
             raise
         finally:
             self._runs.discard(run)
+
+    def execute(self, sql: str, params: Any = None, *, using: Any = None, native: str | None = None) -> Written:
+        """Run one INSERT, UPDATE or DELETE, or with `native=` any statement of one database, such as DDL.
+
+        What it reads may live anywhere; it writes to one database, all of it or nothing.
+        Raises: any `FedqError`, after which nothing is written.
+        """
+        from fedq.write.execute import execute
+
+        return self._masked(lambda: execute(self._desk(), sql, params, using=using, native=native))
+
+    def write(self, data: Any, table: str, *, mode: str = "append", using: Any = None) -> Written:
+        """Write a DataFrame, Arrow, a `Result` or a list of dicts into a logical table.
+
+        `mode` is append, upsert (by key) or replace. Rows that fedq loaded go back to where they came from, unless
+        `using` says otherwise. Raises: any `FedqError`, after which nothing is written.
+        """
+        from fedq.write.rows import write
+
+        return self._masked(lambda: write(self._desk(), data, table, mode=mode, using=using))
+
+    def transaction(self, *, atomic: bool = True) -> Transaction:
+        """A context manager: what is written within it is committed together, at its end, or not at all.
+
+        Over several databases it commits in two phases, and refuses a database that cannot; `atomic=False` commits
+        one after the other instead.
+        """
+        from fedq.write.transaction import Transaction
+
+        return Transaction(self._desk(), is_atomic=atomic)
+
+    def recover(self) -> Result:
+        """Finish the transactions over several databases that a crash left prepared; a row for each."""
+        from fedq.write.recover import recover
+
+        return self._masked(lambda: recover(self._desk()))
+
+    def _desk(self) -> Desk:
+        from fedq.write.desk import Desk
+
+        return Desk(self.catalog, self._placing, self._sources, self._writers, self._read, self._engine.connection)
+
+    def _read(self, sql: str, params: Any, placing: Placing, inside: Mapping[str, Any]) -> Any:
+        """The rows of a query that is part of a write; `inside` are the databases of its transaction."""
+        call = settle(sql, params, self.catalog, self._placing, {})
+        call = replace(call, placing=placing, extra={**call.extra, **inside})
+        return self._conduct(call, self._answer)[1]
+
+    def _masked(self, task: Callable[[], T]) -> T:
+        try:
+            return task()
+        except FedqError as error:
+            error.message = self._sources.masked(error.message)
+            raise
 
     def using(self, database: str | None = None, /, **tables: str) -> Federation:
         """A view of this federation with every table, or the named ones, placed in another database."""
@@ -233,6 +294,7 @@ class Federation:
     def close(self) -> None:
         """Close every connection. A view closes nothing: it shares its federation's."""
         if not self._is_view:
+            self._writers.close()
             self._sources.close()
             self._engine.close()
 
@@ -254,8 +316,7 @@ def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
     if not query.is_describable:
         return []
     try:
-        shells = tuple(_shell(occurrence) for occurrence in query.occurrences)
-        found = bench.describe(query.local, query.params, shells)
+        found = _described(query.local, query.params, query.occurrences, bench)
         return [(query.shown(name), type_) for name, type_ in found]
     except FedqError as error:
         if isinstance(error, ColumnNotFound):
@@ -266,6 +327,13 @@ def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
         raise _in_the_users_text(error, query.text, query.params, query.place, len("DESCRIBE ")) from error.__cause__
 
 
+def _described(
+    text: str, params: Mapping[str, object], read: Sequence[Occurrence], bench: Bench
+) -> list[tuple[str, Type]]:
+    """Names and types of a text's result over empty tables."""
+    return bench.describe(text, params, tuple(_shell(occurrence) for occurrence in read))
+
+
 def _shell(occurrence: Occurrence) -> Shell:
     """The empty table that stands for an occurrence until its rows are there."""
     columns = [(column.name, column.type, local_collation(column)) for column in occurrence.columns]
@@ -274,12 +342,16 @@ def _shell(occurrence: Occurrence) -> Shell:
 
 
 def _in_the_users_text(
-    error: FedqError, text: str, params: Mapping[str, Any], place: Callable[[int], tuple[int, int]], offset: int
+    error: FedqError,
+    text: str,
+    params: Mapping[str, Any],
+    place: Callable[[int], tuple[int, int]] | None,
+    offset: int,
 ) -> FedqError:
     """The engine's error with its position moved to where it stands in the user's text, and without bound values."""
     error.message = _without_values(error.message, params)
     location = error.facts.get("location")
-    if location is not None and error.span is None and location[0] >= offset:
+    if location is not None and error.span is None and place is not None and location[0] >= offset:
         start, length = location[0] - offset, max(1, location[1])
         first, last = place(start), place(start + length - 1)
         error.sql, error.span = text, (first[0], max(first[0] + 1, last[1]))
@@ -352,3 +424,8 @@ def query(sql: str, params: Any = None, **options: Unpack[Options]) -> Result:
 def explain(sql: str, params: Any = None, *, analyze: bool = False, **options: Unpack[Options]) -> Plan:
     """`Federation.explain` on the default federation."""
     return default().explain(sql, params, analyze=analyze, **options)
+
+
+def execute(sql: str, params: Any = None, *, using: Any = None, native: str | None = None) -> Written:
+    """`Federation.execute` on the default federation."""
+    return default().execute(sql, params, using=using, native=native)

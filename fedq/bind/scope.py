@@ -100,10 +100,16 @@ def _named(ctes: Sequence[exp.Expr], name: str) -> exp.CTE | None:
 class Scopes:
     """All blocks of a query with their tables."""
 
-    def __init__(self, tree: exp.Expr, nodes: Sequence[exp.Table], tables: Sequence[BoundTable]) -> None:
+    def __init__(
+        self,
+        tree: exp.Expr,
+        nodes: Sequence[exp.Table],
+        tables: Sequence[BoundTable],
+        numbers: Sequence[int] | None = None,
+    ) -> None:
         self.tree = tree
         self.blocks: dict[int, Block] = {}
-        occurrences = _occurrences(tree, nodes, tables)
+        occurrences = _occurrences(tree, nodes, tables, numbers or range(1, len(nodes) + 1))
         self.occurrences = occurrences
         self._by_node = {id(occurrence.node): occurrence for occurrence in occurrences}
         for select in tree.find_all(exp.Select):  # breadth first: a parent comes before its children
@@ -228,10 +234,12 @@ def _has_column(block: Block, name: str) -> bool:
     return any(occurrence.table.column(name) for occurrence in block.tables.values())
 
 
-def _occurrences(tree: exp.Expr, nodes: Sequence[exp.Table], tables: Sequence[BoundTable]) -> list[Occurrence]:
+def _occurrences(
+    tree: exp.Expr, nodes: Sequence[exp.Table], tables: Sequence[BoundTable], numbers: Sequence[int]
+) -> list[Occurrence]:
     uses = _Uses(tree)
     found = []
-    for number, (node, table) in enumerate(zip(nodes, tables, strict=True), 1):
+    for number, node, table in zip(numbers, nodes, tables, strict=True):
         columns = uses.columns_of(node, table)
         has_origin = table.column(ORIGIN) is None and uses.touches(node, ORIGIN)
         found.append(Occurrence(f"{table.name}@{number}", node, table, columns, has_origin))

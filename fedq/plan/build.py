@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fedq.bind.bound import BoundQuery
 from fedq.bind.scope import ORIGIN, Block, Occurrence
@@ -28,10 +28,13 @@ from fedq.plan.constants import NotPushed
 from fedq.plan.estimate import filtered_rows, table_rows
 from fedq.plan.nodes import Fetch, Kept, KeyFilter, Output, Plan
 from fedq.plan.reach import Conjunct, Edge, conjuncts, edges
+from fedq.plan.rewrite import rewrite
+from fedq.plan.rewrite.facts import Facts
+from fedq.plan.rewrite.send import Sent
 from fedq.plan.translate import Offer, Speaker, translate
 from fedq.plan.whole import whole_query
 from fedq.sql import exp
-from fedq.types import VARCHAR, Type
+from fedq.types import VARCHAR, Comparison, Type
 
 #: keys worth waiting for: more are not shipped
 MOST_KEYS = 50_000
@@ -53,27 +56,54 @@ class _Pull:
     keys: list[KeyFilter] = field(default_factory=list)
     suffix: str = ""
     rows: float = 0.0
+    sent: Fetch | None = None
+    """The statement, where the occurrence stands for a whole block."""
+
+    def sql_of(self, column: Column) -> str:
+        """How the statement calls a column of the occurrence."""
+        if self.sent is None:
+            return self.dialect.quote(column.physical)
+        return next(output.sql for output in self.sent.outputs if output.name == column.name)
 
     @property
     def id(self) -> str:
         return self.occurrence.id
 
 
-def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping[str, str]) -> Plan:
-    """The plan of a bound query; `outputs` as the local engine's binder gave them, `kinds` the dialect of each
-    database."""
+def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], facts: Facts) -> Plan:
+    """The plan of a bound query; `outputs` as the local engine's binder gave them."""
     kept: tuple[Kept, ...] = ()
     try:
-        if query.occurrences and (whole := whole_query(query, outputs, kinds)) is not None:
+        if query.occurrences and (whole := whole_query(query, outputs, facts.kinds)) is not None:
             return whole
     except NotPushed as reason:
         kept = (Kept("the whole query", str(reason)),)
-    pulls = {occ.id: _pull(occ, kinds[occ.table.database]) for occ in query.occurrences}
+    rewritten = rewrite(query, outputs, facts) if _may_gain(query) else None
+    if rewritten is None:
+        return _in_parts(query, outputs, facts, {}, kept)
+    plan = _in_parts(rewritten.query, outputs, facts, rewritten.sent, kept)
+    return replace(plan, text=query.text, place=None)
+
+
+def _may_gain(query: BoundQuery) -> bool:
+    """Whether a part of the query could be more than the rows of one table."""
+    return query.is_describable and (len(query.occurrences) > 1 or query.tree.find(exp.AggFunc) is not None)
+
+
+def _in_parts(
+    query: BoundQuery,
+    outputs: Sequence[tuple[str, Type]],
+    facts: Facts,
+    sent: Mapping[str, Sent],
+    kept: tuple[Kept, ...],
+) -> Plan:
+    """A fetch per source, and the query over them."""
+    pulls = {occ.id: _pull(occ, facts.kinds[occ.table.database], sent.get(occ.id)) for occ in query.occurrences}
     found = conjuncts(query.scopes)
     for conjunct in found:
         _push(conjunct, query, pulls)
     for pull in pulls.values():
-        pull.where = [offer.sql for offer in pull.offers]
+        pull.where += [offer.sql for offer in pull.offers]
         pull.rows = filtered_rows(pull.occurrence.table, pull.offers)
     ordered = _ship_keys(list(pulls.values()), edges(query.scopes, found))
     if len(ordered) == 1:
@@ -90,8 +120,11 @@ def native_plan(sql: str, database: Database) -> Plan:
     return Plan(sql, {}, (), (fetch,), None)
 
 
-def _pull(occurrence: Occurrence, kind: str) -> _Pull:
-    return _Pull(occurrence, dialect_of(kind), kind)
+def _pull(occurrence: Occurrence, kind: str, sent: Sent | None) -> _Pull:
+    pull = _Pull(occurrence, dialect_of(kind), kind)
+    if sent is not None:
+        pull.sent, pull.where, pull.pushed = sent.fetch, list(sent.fetch.where), list(sent.fetch.pushed)
+    return pull
 
 
 def _push(conjunct: Conjunct, query: BoundQuery, pulls: Mapping[str, _Pull]) -> None:
@@ -104,7 +137,7 @@ def _push(conjunct: Conjunct, query: BoundQuery, pulls: Mapping[str, _Pull]) -> 
     if pull.id not in conjunct.targets:
         return
     try:
-        offer = translate(conjunct.node, speaker_for(pull.occurrence, pull.dialect, query, conjunct.block))
+        offer = translate(conjunct.node, _speaker(pull, query, conjunct.block))
     except NotPushed as reason:
         pull.kept.append(Kept(text, str(reason)))
         return
@@ -128,16 +161,16 @@ def _spoken_of(conjunct: Conjunct, query: BoundQuery) -> set[str]:
     return spoken
 
 
-def speaker_for(occurrence: Occurrence, dialect: Dialect, query: BoundQuery, block: Block) -> Speaker:
+def _speaker(pull: _Pull, query: BoundQuery, block: Block) -> Speaker:
     """How one table's own statement calls the columns of a condition that stands in `block`."""
 
     def resolve(node: exp.Column) -> tuple[str, Column] | None:
         found = query.scopes.resolve(node, block)
-        if found is None or found[0].id != occurrence.id:
+        if found is None or found[0].id != pull.id or found[1].comparison is Comparison.UNLIKE:
             return None
-        return dialect.quote(found[1].physical), found[1]
+        return pull.sql_of(found[1]), found[1]
 
-    return Speaker(dialect, resolve, query.params)
+    return Speaker(pull.dialect, resolve, query.params)
 
 
 def _ship_keys(pulls: Sequence[_Pull], links: Sequence[Edge]) -> list[_Pull]:
@@ -164,7 +197,7 @@ def _limit_by(giver: _Pull, taker: _Pull, links: Sequence[Edge]) -> None:
             _join_in_place(giver, taker, link)
         return
     for link in links:
-        sql = taker.dialect.quote(link.to_column.physical)
+        sql = taker.sql_of(link.to_column)
         taker.keys.append(KeyFilter(sql, link.to_column, giver.id, link.from_column.name))
     share = max(giver.rows / max(1.0, table_rows(giver.occurrence.table)), 0.001)
     taker.rows = max(1.0, taker.rows * min(0.5, share))
@@ -173,7 +206,7 @@ def _limit_by(giver: _Pull, taker: _Pull, links: Sequence[Edge]) -> None:
 def _join_in_place(giver: _Pull, taker: _Pull, link: Edge) -> None:
     """Two tables of one database: the larger is limited by the other's condition inside that database."""
     is_same = giver.occurrence.table.database == taker.occurrence.table.database
-    if not is_same or not giver.where or not link.from_column.physical:
+    if not is_same or not giver.where or not link.from_column.physical or giver.sent or taker.sent:
         return
     one, other = link.from_column, link.to_column
     if one.comparison is not other.comparison or one.collation != other.collation:
@@ -206,7 +239,7 @@ def _limit(pull: _Pull, query: BoundQuery, found: Sequence[Conjunct]) -> None:
     ):
         return  # one row in may be another number of rows out
     is_exact = len(pull.offers) == len(found) and all(offer.is_exact for offer in pull.offers)
-    if select.args["from_"].this is not pull.occurrence.node or not is_exact:
+    if select.args["from_"].this is not pull.occurrence.node or not is_exact or pull.sent:
         return
     with suppress(NotPushed):
         rows, skipped = limit_of(select, query.params)
@@ -217,6 +250,8 @@ def _limit(pull: _Pull, query: BoundQuery, found: Sequence[Conjunct]) -> None:
 
 def _fetch(pull: _Pull) -> Fetch:
     occurrence, dialect = pull.occurrence, pull.dialect
+    if pull.sent is not None:
+        return _sent_fetch(pull, pull.sent)
     table = occurrence.table
     outputs = [
         Output(dialect.quote(column.physical), column.name, column.type, column) for column in occurrence.columns
@@ -236,6 +271,23 @@ def _fetch(pull: _Pull) -> Fetch:
         suffix=pull.suffix,
         collations=tuple(local_collation(output.column) for output in outputs),
         rows=pull.rows if table.schema.rows is not None else None,
+        pushed=tuple(dict.fromkeys(pull.pushed)),
+        kept=tuple(dict.fromkeys(pull.kept)),
+    )
+
+
+def _sent_fetch(pull: _Pull, fetch: Fetch) -> Fetch:
+    wanted = {column.name for column in pull.occurrence.columns}
+    outputs = (
+        tuple(output for output in fetch.outputs if output.name in wanted) if not fetch.is_distinct else fetch.outputs
+    )
+    return replace(
+        fetch,
+        id=pull.id,
+        outputs=outputs,
+        where=tuple(dict.fromkeys(pull.where)),
+        keys=tuple(pull.keys),
+        collations=tuple(local_collation(output.column) for output in outputs),
         pushed=tuple(dict.fromkeys(pull.pushed)),
         kept=tuple(dict.fromkeys(pull.kept)),
     )

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
 
 from fedq.bind.scope import Block, Occurrence, Scopes
 from fedq.catalog.schema import Column
@@ -74,20 +76,20 @@ def conjuncts(scopes: Scopes) -> list[Conjunct]:
         for condition, targets, strict in conditions:
             alive = frozenset(targets - reach.frozen)
             is_required = reach.is_inner or (where is not None and condition is where.this)
-            for node in _flatten(condition):
+            for node in flatten(condition):
                 ids = frozenset(block.tables[alias].id for alias in alive if alias in block.tables)
                 strict_ids = frozenset(block.tables[alias].id for alias in alive & strict if alias in block.tables)
                 found.append(Conjunct(node, block, ids, strict_ids, is_required))
     return found
 
 
-def _flatten(node: exp.Expr) -> Iterator[exp.Expr]:
+def flatten(node: exp.Expr) -> Iterator[exp.Expr]:
     """The parts of a conjunction."""
     while isinstance(node, exp.Paren):
         node = node.this
     if isinstance(node, exp.And):
-        yield from _flatten(node.left)
-        yield from _flatten(node.right)
+        yield from flatten(node.left)
+        yield from flatten(node.right)
     else:
         yield node
 
@@ -267,13 +269,9 @@ def _using(scopes: Scopes) -> Iterator[Edge]:
             side = "LEFT" if (join.kind or "").upper() == "ANTI" else (join.side or "").upper()
             if right is None or not join.args.get("using") or side == "FULL" or join.args.get("method"):
                 continue  # the last column of an ASOF join's USING is compared by >=
-            before = [occ for alias, occ in block.tables.items() if occ.id != right.id and _stands_before(occ, right)]
+            before = list(takewhile(partial(_is_not, right), block.tables.values()))
             for name in join.args["using"]:
                 yield from _using_edges(name.name, side, before, right, reach)
-
-
-def _stands_before(one: Occurrence, other: Occurrence) -> bool:
-    return int(one.id.rpartition("@")[2]) < int(other.id.rpartition("@")[2])
 
 
 def _using_edges(name: str, side: str, before: list[Occurrence], right: Occurrence, reach: _Reach) -> Iterator[Edge]:
@@ -286,3 +284,7 @@ def _using_edges(name: str, side: str, before: list[Occurrence], right: Occurren
         yield Edge(left, column, right, own)
     if side != "LEFT" and left.alias.lower() not in reach.frozen:
         yield Edge(right, own, left, column)
+
+
+def _is_not(one: Occurrence, other: Occurrence) -> bool:
+    return one.id != other.id

@@ -1,0 +1,197 @@
+"""Tables of one database that are joined become one source, grouped where the query only wants their aggregates.
+
+    select n.name, sum(l.price) from nation n, orders o, lineitem l        orders and lineitem in shop
+    where o.id = l.order_id and o.day > '1995-01-01' and o.nation = n.id group by n.name
+
+    select n.name, sum(q3.a1) from nation n cross join
+        (select o.nation, sum(l.price) a1 from orders o, lineitem l
+         where o.id = l.order_id and o.day > '1995-01-01' group by o.nation) q3
+    where q3.nation = n.id group by n.name
+
+Both are the same query to DuckDB: every row of a group meets the same rows of the other tables, for all that they look
+at is what the island is grouped by. What the island holds is exact in its database, so it leaves the rest of the query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from fedq.bind.scope import Block, Occurrence
+from fedq.dialects import dialect_of
+from fedq.plan.block import speaker_of
+from fedq.plan.constants import NotPushed
+from fedq.plan.estimate import table_rows
+from fedq.plan.reach import flatten
+from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
+from fedq.plan.rewrite.joins import Core, alias_of, core_of
+from fedq.plan.rewrite.partial import aggregates_of, can_be_split, minds_repetition
+from fedq.plan.rewrite.derive import MADE, SEEN, Island, Unfit, has_star, replace_islands
+from fedq.plan.rewrite.send import sendable
+from fedq.plan.rewrite.tree import Draft, rebound
+from fedq.plan.speaker import Speaker
+from fedq.plan.translate import translate
+from fedq.plan.values import say
+from fedq.sql import exp
+
+
+def form_islands(draft: Draft, facts: Facts) -> Draft:
+    """The draft with islands in every block that has some, outer blocks first: their islands may hold inner blocks."""
+    while (place := _next(draft.tree)) is not None:
+        for is_grouped in (True, False):
+            try:
+                draft = _with_islands(draft, place, facts, is_grouped=is_grouped)
+                break
+            except (Unfit, NotPushed):
+                continue
+    return draft
+
+
+def _next(tree: exp.Expr) -> int | None:
+    for place, select in enumerate(tree.find_all(exp.Select)):
+        if not select.meta.get(SEEN):
+            select.meta[SEEN] = True
+            return place
+    return None
+
+
+def _with_islands(draft: Draft, place: int, facts: Facts, *, is_grouped: bool) -> Draft:
+    """The draft with the islands of one block. Raises: Unfit, NotPushed."""
+    copy = rebound(draft, draft.tree.copy())
+    select = list(copy.tree.find_all(exp.Select))[place]
+    return _Former(copy, select, facts, is_grouped=is_grouped).form()
+
+
+class _Former:
+    """One block in which islands are looked for."""
+
+    def __init__(self, draft: Draft, select: exp.Select, facts: Facts, *, is_grouped: bool) -> None:
+        self.draft, self.select, self.facts, self.is_grouped = draft, select, facts, is_grouped
+        self.scopes = draft.query.scopes
+        self.block: Block = self.scopes.blocks[id(select)]
+        self.speakers: dict[str, Speaker] = {}
+
+    def form(self) -> Draft:
+        core = core_of(self.select)
+        if core is None or self.block.is_opaque or has_star(self.select):
+            raise Unfit
+        if self.select.parent is not None and sendable(self.draft, self.select, self.facts) is not None:
+            raise Unfit  # the whole block is one statement
+        islands = self._islands(core)
+        grouped, split = (self._grouped(islands) if self.is_grouped else None) or (None, [])
+        formed = [island for island in islands if len(island.members) > 1 or island is grouped]
+        if not formed:
+            raise Unfit
+        draft = replace_islands(self.draft, self.select, core, formed, grouped, split)
+        made = [node for node in draft.tree.find_all(exp.Select) if node.meta.get(MADE)]
+        if any(sendable(draft, node, self.facts) is None for node in made):
+            raise Unfit
+        return draft
+
+    def _islands(self, core: Core) -> list[Island]:
+        """Groups of tables of one database that equalities hold together, and single tables, with what they hold."""
+        islands = [
+            self._island(node, occurrence) for node in core.inner if (occurrence := self._table(node)) is not None
+        ]
+        for condition in core.conditions:
+            touched = [island for island in islands if island.aliases & (self.owner(condition) or frozenset())]
+            if len(touched) == 2 and isinstance(condition, exp.EQ) and self._is_exact(condition, touched):
+                one, other = touched
+                order = {id(node): place for place, node in enumerate(core.inner)}
+                one.members = sorted((*one.members, *other.members), key=lambda node: order[id(node)])
+                one.keys.update(other.keys)
+                islands.remove(other)
+        for condition in core.conditions:
+            for island in islands:
+                if (owner := self.owner(condition)) and owner <= island.aliases and self._is_exact(condition, [island]):
+                    island.held.append(condition)
+        return [*islands, *self._nullable(core)]
+
+    def _nullable(self, core: Core) -> Iterator[Island]:
+        """Single tables on the right of a left join; what its ON says of them alone, they hold."""
+        for join in core.left:
+            if (occurrence := self._table(join.this)) is None:
+                continue
+            island = self._island(join.this, occurrence, join)
+            parts = list(flatten(join.args["on"]))
+            for part in parts:
+                if self.owner(part) == island.aliases and self._is_exact(part, [island]):
+                    island.held.append(part)
+            if len(island.held) < len(parts):
+                yield island
+
+    def _table(self, node: exp.Expr) -> Occurrence | None:
+        """The base table a source is, of a database that is not in this process."""
+        occurrence = self.block.tables.get(alias_of(node))
+        if occurrence is None or occurrence.node is not node:
+            return None
+        return None if self.facts.kinds[occurrence.table.database] in LOCAL_KINDS else occurrence
+
+    def owner(self, node: exp.Expr) -> frozenset[str] | None:
+        """The aliases of this block's tables that an expression speaks of; None where it speaks of anything else."""
+        aliases = set()
+        by_id = {occurrence.id: alias for alias, occurrence in self.block.tables.items()}
+        for reference in node.find_all(exp.Column):
+            found = self.scopes.resolve(reference)
+            if found is None:
+                return None
+            if found[0].id in by_id:
+                aliases.add(by_id[found[0].id])
+            elif not _stands_in(found[0].node, node):
+                return None
+        return frozenset(aliases)
+
+    def _is_exact(self, condition: exp.Expr, islands: Sequence[Island]) -> bool:
+        databases = {island.database for island in islands}
+        if len(databases) != 1:
+            return False
+        try:
+            return translate(condition, self.speaker(databases.pop())).is_exact
+        except NotPushed:
+            return False
+
+    def speaker(self, database: str) -> Speaker:
+        if database not in self.speakers:
+            dialect = dialect_of(self.facts.kinds[database])
+            own = {one.id for one in self.block.tables.values() if one.table.database == database}
+            self.speakers[database] = speaker_of(self.draft.query, self.block, dialect, within=own)
+        return self.speakers[database]
+
+    def _grouped(self, islands: Sequence[Island]) -> tuple[Island, list[exp.Expr]] | None:
+        """The island that may be grouped, and the aggregates it splits; None where there is nothing to gain."""
+        aggregates = aggregates_of(self.select)
+        group = self.select.args.get("group")
+        if not aggregates or (
+            group is not None and any(group.args.get(key) for key in ("grouping_sets", "cube", "rollup", "totals"))
+        ):
+            return None
+        owners = {self.owner(one) for one in aggregates if minds_repetition(one)} - {frozenset()}
+        fit = [island for island in islands if all(owner is not None and owner <= island.aliases for owner in owners)]
+        if not fit:
+            return None
+        island = max(fit, key=self._rows)
+        say_there = partial(say, speaker=self.speaker(island.database))
+        split = []
+        for one in aggregates:
+            is_own = (self.owner(one) or frozenset()) <= island.aliases and self.owner(one) is not None
+            if is_own and can_be_split(one, say_there):
+                split.append(one)
+            elif minds_repetition(one):
+                return None
+        return island, split
+
+    def _rows(self, island: Island) -> float:
+        return max(table_rows(self.block.tables[alias].table) for alias in island.aliases)
+
+    def _island(self, node: exp.Expr, occurrence: Occurrence, left: exp.Join | None = None) -> Island:
+        schema = occurrence.table.schema
+        physical = {column.physical: column.name.lower() for column in schema.columns}
+        key = frozenset(physical[name] for name in schema.key if name in physical)
+        keys = {alias_of(node): key} if key and len(key) == len(schema.key) else {}
+        return Island(occurrence.table.database, [node], left=left, keys=keys)
+
+
+def _stands_in(node: exp.Expr | None, part: exp.Expr) -> bool:
+    while node is not None and node is not part:
+        node = node.parent
+    return node is part

@@ -1,0 +1,139 @@
+"""Whole blocks as sources: a block whose tables are all in one database is answered there, as one statement.
+
+    select … from a, (select k, sum(v) s from b group by k) t where …        b in shop
+    select … from a, "b@3" t where …         with  b@3 = SELECT k, sum(v) … GROUP BY k  from shop
+
+Blocks and not tables are the unit, the largest first: what is inside a block that was sent is not looked at again.
+Largest first is also least moved: a block only ever gives what the rest of the query reads of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fedq.bind.resolve import BoundTable
+from fedq.bind.scope import cte_of
+from fedq.catalog.schema import Column, PhysicalTable, TableSchema
+from fedq.dialects import dialect_of
+from fedq.errors import FedqError
+from fedq.plan.block import write_block
+from fedq.plan.constants import NotPushed
+from fedq.plan.nodes import Fetch, Output
+from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
+from fedq.plan.rewrite.tree import (
+    Draft,
+    column,
+    local_text,
+    marked,
+    number_of,
+    params_of,
+    reading,
+    rebound,
+    shells_of,
+)
+from fedq.sql import exp
+from fedq.types import Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A block that one database answers."""
+
+    table: BoundTable
+    """Its answer as a table of the rest of the query."""
+    fetch: Fetch
+
+
+def send_blocks(draft: Draft, facts: Facts) -> tuple[Draft, dict[int, Sent]]:
+    """The draft with a source in place of every block that can be sent, and the statements by their tables' numbers."""
+    sent: dict[int, Sent] = {}
+    waiting = [draft.tree]
+    while waiting:
+        node = waiting.pop(0)
+        found = sendable(draft, node, facts) if node.parent is not None and _is_query(node) else None
+        if found is None:
+            waiting += [child for child in node.iter_expressions() if child.find(exp.Table) is not None]
+            continue
+        number = len(draft.tables)
+        sent[number] = found
+        _put_in_place(node, number, found.table)
+        draft = rebound(draft, draft.tree, [found.table])
+    return draft, sent
+
+
+def _is_query(node: exp.Expr) -> bool:
+    return isinstance(node, (exp.Select, exp.SetOperation))
+
+
+def sendable(draft: Draft, node: exp.Expr, facts: Facts) -> Sent | None:
+    """The statement that answers a block, where its database can answer it exactly."""
+    tables = marked(node)
+    databases = {draft.tables[number_of(table)].database for table in tables}
+    if len(databases) != 1 or facts.kinds[next(iter(databases))] in LOCAL_KINDS:
+        return None
+    if any(not _is_within(cte_of(table), node) for table in node.find_all(exp.Table) if table not in tables):
+        return None
+    text = local_text(draft.query, node)
+    if text not in facts.tried:
+        facts.tried[text] = _written(draft, node, text, facts)
+    found: Sent | None = facts.tried[text]
+    return found
+
+
+def _is_within(cte: exp.CTE | None, node: exp.Expr) -> bool:
+    while cte is not None and cte is not node:
+        cte = cte.parent  # type: ignore[assignment]
+    return cte is node
+
+
+def _written(draft: Draft, node: exp.Expr, text: str, facts: Facts) -> Sent | None:
+    """The block in its database's words. A correlated block is none: DuckDB's binder does not know its names."""
+    database = draft.tables[number_of(marked(node)[0])].database
+    kind = facts.kinds[database]
+    try:
+        outputs = facts.describe(text, params_of(draft.query, node), list(shells_of(draft.query, node)))
+        names = {name.lower() for name, _ in outputs}
+        if len(names) < len(outputs):
+            return None
+        fetch = write_block(draft.query, node, dialect_of(kind), kind, outputs)
+    except (NotPushed, FedqError):
+        return None
+    name = "+".join(dict.fromkeys(fetch.tables))
+    columns = tuple(_column(node, output) for output in fetch.outputs)
+    schema = TableSchema(PhysicalTable(None, name), columns, rows=fetch.rows)
+    return Sent(BoundTable(name, database, schema), fetch)
+
+
+def _column(node: exp.Expr, output: Output) -> Column:
+    """An output as a column: keys may limit it where a condition on it may stand before what the block does."""
+    stored = output.column
+    if stored is None or not _can_be_limited(node):
+        return Column(output.name, output.type, output.name, str(output.type), comparison=Comparison.UNLIKE)
+    return replace(stored, name=output.name)
+
+
+def _can_be_limited(node: exp.Expr) -> bool:
+    """Whether rows of one key may be left out before the block's work: nothing in it counts rows across keys.
+
+    A stored column among the outputs of a grouped block is a key of its groups.
+    """
+    counting = ("limit", "offset", "qualify", "windows")
+    if not isinstance(node, exp.Select) or any(node.args.get(key) for key in counting) or node.find(exp.Window):
+        return False
+    distinct, group = node.args.get("distinct"), node.args.get("group")
+    is_plain = group is None or not any(group.args.get(key) for key in ("grouping_sets", "cube", "rollup"))
+    return is_plain and (distinct is None or distinct.args.get("on") is None)
+
+
+def _put_in_place(node: exp.Expr, number: int, table: BoundTable) -> None:
+    """The source where the block stood, with the block's columns."""
+    parent = node.parent
+    if isinstance(parent, exp.Subquery) and parent.alias and not parent.args["alias"].args.get("columns"):
+        new = reading(number, table.name, parent.alias)
+        for key in ("joins",):
+            new.set(key, parent.args.get(key))
+        parent.replace(new)
+        return
+    source = reading(number, table.name, "sent")
+    columns: list[exp.Expr] = [column("sent", found.name) for found in table.columns]
+    node.replace(exp.Select(expressions=columns, from_=exp.From(this=source)))

@@ -1,0 +1,149 @@
+"""A query's tree that may be changed, and the text of such a tree for the local engine.
+
+The user's own text is edited by position wherever that is enough. A rule that moves tables about makes another tree,
+and its text is written anew; so only trees of parts that come back from sqlglot as what they were are changed at all:
+`_SAFE` lists them, each tried in tests/plan/test_rewrite.py, and everything else keeps the user's text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from fedq.bind.bound import BoundQuery
+from fedq.bind.resolve import BoundTable
+from fedq.bind.scope import Occurrence, Scopes, base_tables
+from fedq.sql import exp
+
+#: in a table node's meta: which of the query's tables it reads
+_READS = "fedq_table"
+
+_SAFE: tuple[type[exp.Expr], ...] = (
+    exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Limit, exp.Offset,
+    exp.With, exp.CTE, exp.TableAlias, exp.Subquery, exp.Table, exp.Identifier, exp.Column, exp.Alias, exp.Star,
+    exp.Union, exp.Intersect, exp.Except,
+    exp.Literal, exp.Boolean, exp.Null, exp.Placeholder, exp.Parameter, exp.Var, exp.Interval, exp.Tuple,
+    exp.Paren, exp.And, exp.Or, exp.Not, exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.Between, exp.In,
+    exp.Is, exp.Like, exp.Exists, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Neg, exp.DPipe,
+    exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.DataType, exp.DataTypeParam,
+    exp.Extract, exp.Year, exp.Month, exp.Day, exp.Substring, exp.Lower, exp.Upper, exp.Length, exp.Abs,
+    exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Distinct, exp.Filter, exp.LogicalAnd, exp.LogicalOr,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A bound query with a tree of its own, which rules may change before it is bound again by `rebound`."""
+
+    query: BoundQuery
+    tables: tuple[BoundTable, ...]
+    """What the marked nodes of the tree read, by the number in their mark."""
+
+    @property
+    def tree(self) -> exp.Expr:
+        """The tree."""
+        return self.query.tree
+
+
+def draft(query: BoundQuery) -> Draft | None:
+    """A draft of the query; None where its text could not be written from a tree."""
+    if not can_be_written(query.tree) or any(occurrence.has_origin for occurrence in query.occurrences):
+        return None
+    tree = query.tree.copy()
+    nodes = base_tables(tree)
+    tables = tuple(occurrence.table for occurrence in query.occurrences)
+    if len(nodes) != len(tables):  # a file that the query reads by itself
+        return None
+    for number, node in enumerate(nodes):
+        node.meta[_READS] = number
+    return rebound(Draft(query, tables), tree)
+
+
+def rebound(old: Draft, tree: exp.Expr, more: Sequence[BoundTable] = ()) -> Draft:
+    """The draft with another tree, its names resolved again."""
+    tables = (*old.tables, *more)
+    nodes = marked(tree)
+    scopes = Scopes(tree, nodes, [tables[number_of(node)] for node in nodes], [number_of(node) + 1 for node in nodes])
+    query = replace(old.query, tree=tree, scopes=scopes, edits=())
+    return Draft(query, tables)
+
+
+def marked(tree: exp.Expr) -> list[exp.Table]:
+    """The nodes that read a table, in the order of their numbers."""
+    return sorted((node for node in tree.find_all(exp.Table) if _READS in node.meta), key=number_of)
+
+
+def number_of(node: exp.Expr) -> int:
+    """Which of the draft's tables a node reads."""
+    number: int = node.meta[_READS]
+    return number
+
+
+def reading(number: int, name: str, alias: str) -> exp.Table:
+    """A node that reads a table of the draft."""
+    node = exp.Table(this=identifier(name), alias=exp.TableAlias(this=identifier(alias)))
+    node.meta[_READS] = number
+    return node
+
+
+def identifier(name: str) -> exp.Identifier:
+    """A quoted name."""
+    return exp.Identifier(this=name, quoted=True)
+
+
+def column(table: str, name: str) -> exp.Column:
+    """A reference to a column of a source."""
+    return exp.Column(this=identifier(name), table=identifier(table))
+
+
+def can_be_written(tree: exp.Expr) -> bool:
+    """Whether writing the tree as text gives the same query."""
+    return all(type(node) in _SAFE and not _has_more(node) for node in tree.walk())
+
+
+def _has_more(node: exp.Expr) -> bool:
+    """Whether a node carries something that would not be written as it was read."""
+    match node:
+        case exp.Column():
+            return node.args.get("db") is not None
+        case exp.Join():
+            return bool(node.args.get("method") or node.args.get("hint"))
+        case exp.Table():
+            alias = node.args.get("alias")
+            more = ("pivots", "sample", "when", "laterals", "only", "hints")
+            return any(node.args.get(key) for key in more) or (alias is not None and bool(alias.args.get("columns")))
+        case exp.Select():
+            keys = ("laterals", "sample", "windows", "qualify", "kind", "hint", "into", "locks", "operation_modifiers")
+            return any(node.args.get(key) for key in keys)
+        case exp.Star():
+            return any(node.args.get(key) for key in ("except_", "replace", "rename"))
+        case exp.Cast():
+            return type(node) is not exp.Cast or bool(node.args.get("format"))
+        case exp.Subquery():
+            return any(node.args.get(key) for key in ("pivots", "sample"))
+    return False
+
+
+def local_text(query: BoundQuery, node: exp.Expr | None = None) -> str:
+    """The text that the local engine runs: every table under its occurrence's id, and the alias that the rest uses."""
+    ids = {number_of(occurrence.node): occurrence.id for occurrence in query.occurrences}
+    copy = (node or query.tree).copy()
+    for table in marked(copy):
+        alias = exp.TableAlias(this=identifier(str(table.alias or table.name)))
+        new = exp.Table(this=identifier(ids[number_of(table)]), alias=alias, joins=table.args.get("joins"))
+        if table is copy:
+            return new.sql("duckdb")
+        table.replace(new)
+    return copy.sql("duckdb")
+
+
+def shells_of(query: BoundQuery, node: exp.Expr) -> Iterator[Occurrence]:
+    """The occurrences that stand in a part of the tree."""
+    inside = {number_of(table) for table in marked(node)}
+    return (occurrence for occurrence in query.occurrences if number_of(occurrence.node) in inside)
+
+
+def params_of(query: BoundQuery, node: exp.Expr) -> Mapping[str, object]:
+    """The parameters that a part of the tree uses: the engine refuses more."""
+    used = {found.name for found in node.find_all(exp.Placeholder, exp.Parameter)}
+    return {name: value for name, value in query.params.items() if name in used}
