@@ -45,7 +45,7 @@ KINDS: dict[str, tuple[str, str]] = {
     "lite": ("sqlite", "text"),
 }
 #: columns that no STRICT table can have
-NOT_LITE = re.compile(r"\b[dtbv]\b|\*")
+NOT_LITE = re.compile(r"\b[dtbv]\b|select \*")
 ALL = "pg icu pad ci bin lite"
 
 #: query → the kinds of place to which it goes whole
@@ -70,6 +70,88 @@ CASES: list[tuple[str, str]] = [
     ("select id from {c} where id in (select v from {o})", ""),
     ("select id from {c} where exists (select 1 from {o} limit 0)", ALL),
     ("select id from {c} where id > all (select cid from {o} where cid is not null)", ""),
+    # derived tables and CTEs
+    ("select q.id from (select id, g from {c} where g > 1) q where q.id < 7", ALL),
+    ("select x, m from (select g, max(id) from {c} group by g) q(x, m) where m > 3", ALL),
+    ("with q as (select cid, count(*) as n from {o} group by cid) select {c}.id, n from {c} join q on cid = {c}.id", ALL),
+    ("with q(a) as (select id from {c}), r as (select a from q where a > 2) select a from r where a not in (select a from q where a > 6)", ALL),
+    ("with q as (select id from {c} order by id limit 2) select a.id, b.id from q a join q b on a.id = b.id", ""),
+    ("with q as (select id from {c} order by id limit 2) select a.id from q a", ""),
+    ("with q as (select id from {c} order by id limit 2) select a.id from q a order by a.id", ALL),
+    ("select id from (select id from {c} order by s, id) q limit 2", ""),
+    ("select n from (select count(*) as n from {c}) q", ALL),
+    ("select * from (select id, id from {c}) q", ""),
+    ("select * from (select g, count(*) from {c} group by g) q", ""),
+    ("select c_count, count(*) from (select {c}.id, count({o}.id) from {c} left join {o} on cid = {c}.id group by {c}.id) q(i, c_count) group by c_count", ALL),
+    ("with recursive r(z) as (select 1 union all select z + 1 from r where z < 3) select id from {c} join r on z = id", ""),
+    ("select {c}.id, y from {c}, (select cid + 1 as y from {o} where cid = {c}.id) q", ""),
+    ("select s from (select s from {c} where id < 5) q where s > 'a'", ALL),
+    # scalar subqueries
+    ("select id from {c} where id = (select max(cid) from {o})", ALL),
+    ("select id, (select count(*) from {o} where cid = {c}.id) as n from {c}", ALL),
+    ("select id, (select max({o}.s) from {o} where cid = {c}.id) as m from {c}", ALL),
+    ("select id from {c} where g < (select max(id) from {o} where cid = {c}.id)", ALL),
+    ("select id from {c} where id = (select cid from {o} where id = 1)", ""),
+    ("select g, (select max({c}.g) from {o} where id = 1) as m from {c} group by g", ""),
+    ("select id from {c} where s = (select max({o}.s) from {o} where cid < {c}.id)", ALL),
+    # expressions, groups, HAVING
+    ("select sum(d * (1 - d)) as x from {c} where id <> 4", "pg icu pad ci bin"),
+    ("select sum(case when g = 1 then 1 else 0 end) as x, count(case when g = 2 then 1 end) as y from {c}", ALL),
+    ("select g, count(*) filter (where id > 2) as n, sum(i) filter (where i < 8) as x from {c} group by g", "pg icu pad ci bin"),
+    ("select count_if(id > 2) as n from {c}", ALL),
+    ("select g, min(s) as x, max(s) as y, count(distinct s) as n from {c} group by g", ALL),
+    ("select s, count(*) as n from {c} group by s", ALL),
+    ("select s, id from {c} order by s nulls first, id desc", ALL),
+    ("select distinct s from {c} order by s", ALL),
+    ("select distinct s from {o} order by 1 desc nulls last limit 3", ALL),
+    ("select g from {c} group by g having count(*) > 1", ALL),
+    ("select g, count(*) as n from {c} group by g having n > 1 and g > 1", ALL),
+    ("select g, sum(d) as x from {c} group by g having sum(d) > 1 order by x desc", "pg icu pad ci bin"),
+    ("select count(*) as n from {c} having count(*) > 100", "pg icu pad ci bin"),
+    ("select avg(id) as a from {c}", ""),
+    ("select avg(d) as a from {c}", ""),
+    ("select bool_and(b) as x, bool_or(b) as y from {c}", "pg icu pad"),
+    ("select sum(distinct g) as x from {c}", "pg icu pad ci bin"),
+    ("select sum(distinct i) as x from {c}", "pg icu pad ci bin"),
+    ("select g + 1 as x, count(*) as n from {c} group by g + 1", "pg icu pad ci bin"),
+    ("select g + 1 as x, count(*) as n from {c} group by 1 order by 1 nulls first", "pg icu pad ci bin"),
+    ("select extract(year from t) as y, count(*) as n from {c} group by y", "pg icu pad"),
+    ("select any_value(id) as x from {c} where id = 1", ""),
+    ("select sum(g) / 2 as x from {c}", ""),
+    ("select g, 'x' as k, 5 as five from {c} group by g", ALL),
+    ("select max(id) + 1 as x from {c}", "pg icu pad ci bin"),
+    ("select g from {c} group by g order by count(*) desc, g limit 2", ALL),
+    ("select count(distinct d) as n from {c}", "pg icu pad ci bin"),
+    ("select string_agg(s, ',' order by id) as x from {c}", ""),
+    ("select median(id) as x from {c}", ""),
+    ("select g as id, max(i) as m from {c} group by g having id > 1", ""),
+    # joins
+    ("select {c}.id, {o}.id from {c} join {o} on {o}.cid = {c}.id", ALL),
+    ("select c.id, o.id from {c} c right join {o} o on o.cid = c.id", "pg icu pad ci bin"),
+    ("select c.id, o.id from {c} c full join {o} o on o.cid = c.id", "pg icu pad"),
+    ("select c.id, o.id from {c} c full join {o} o on o.cid = c.id and o.id > 2", ""),
+    ("select c.id, o.id from {c} c left join {o} o on o.cid = c.id and o.id > 2 where o.id is null", ALL),
+    ("select c.id, o.id from {c} c, {o} o where o.cid = c.id", ALL),
+    ("select c.id, o.id from {c} c cross join {o} o", ALL),
+    ("select id, c.g, o.cid from {c} c join {o} o using (id)", ALL),
+    ("select id, g, cid, n from {c} c left join {o} o using (id) where id > 3", ALL),
+    ("select id from {c} c right join {o} o using (id)", "pg icu pad ci bin"),
+    ("select * from {c} c join {o} o using (id)", "pg icu pad ci bin"),
+    ("select id from {c} c full join {o} o using (id)", ""),
+    ("select id from {c} c semi join {o} o on o.cid = c.id and o.id > 2", ALL),
+    ("select id from {c} c anti join {o} o on o.cid = c.id", ALL),
+    ("select c.id from {c} c left join {o} p on p.cid = c.id semi join {o} o on o.cid = c.id", ALL),
+    ("select id from {c} natural join (select id, cid from {o}) q", ""),
+    ("select a.id, z.id, c.id from {c} a left join ({o} z join {o} c on z.cid = c.cid) on a.id = z.id", ALL),
+    ("select a.id, z.id from ({c} a join {o} z on a.id = z.cid)", ALL),
+    ("select a.id, z.id, x.id from {c} a, {o} z right join {o} x on z.id = x.cid", ""),
+    ("select a.id, z.id, x.id from {c} a, {o} z left join {o} x on z.id = x.cid", ALL),
+    ("select a.id, z.id from {c} a join {o} z on a.s = z.s", ALL),
+    ("select a.id, z.id from {c} a join {c} z on a.g = z.g and a.id <> z.id", ALL),
+    ("select a.id from {c} a where exists (select 1 from {o} a where a.cid = g)", ALL),
+    ("select x.id from {c} x where exists (select 1 from {o} X where g = X.cid and X.n > 0)", ALL),
+    ("select c from (select id from {c}) c", ""),
+    ("select id from {c} positional join (select cid from {o}) q", ""),
 ]  # fmt: skip
 
 
@@ -78,9 +160,12 @@ def world(places: Places) -> Places:
     """The two tables in every kind of place; SQLite's are STRICT, so that it vouches for their integers."""
     places.define("c", C_COLUMNS, C_ROWS)
     places.define("o", O_COLUMNS, O_ROWS)
+    for table, columns in (("c", C_COLUMNS), ("o", O_COLUMNS)):  # CHAR(n) is read without the blanks at its end
+        places.define(f"{table}_trimmed", columns, f"select * replace (rtrim(s) as s) from {table}")
     for kind, (engine, text) in KINDS.items():
         for table in ("c", "o"):
-            places.put(f"{table}_{kind}", engine, source=table, native={"s": text})
+            source = f"{table}_trimmed" if kind == "pad" else table
+            places.put(f"{table}_{kind}", engine, source=source, native={"s": text})
     for table, columns in (("c_lite", C_COLUMNS), ("o_lite", O_COLUMNS)):
         types = {"BIGINT": "INTEGER", "VARCHAR": "TEXT", "INTEGER": "INTEGER"}
         named = [column.strip().split(" ", 1) for column in columns.replace("10,2", "10;2").split(",")]

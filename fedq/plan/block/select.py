@@ -121,7 +121,8 @@ class _Select:
 
     def _value(self, node: exp.Expr) -> Said:
         """An output, or what is ordered by: after grouping."""
-        node = node.unnest()
+        while isinstance(node, exp.Paren):
+            node = node.this
         if isinstance(node, exp.Window):
             return window(node, self.select, self._speaker(has_aggregates=True))
         if is_aggregate(node):
