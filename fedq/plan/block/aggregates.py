@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fedq.dialects.base import Dialect
-from fedq.plan.block.exactly import check_clean, grouped, keeps_value, named, ordered
+from fedq.plan.block.exactly import check_clean, exactly, grouped, keeps_value, named, ordered
 from fedq.plan.block.statement import Scope
 from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Speaker
-from fedq.plan.translate import translate
 from fedq.plan.values import Said, described, say
 from fedq.sql import exp
 from fedq.types import BIGINT, BOOLEAN, VARCHAR, Comparison, Type
@@ -37,7 +36,7 @@ def aggregate(node: exp.Expr, speaker: Speaker, scope: Scope) -> Said:
     before, scope.has_reached_out = scope.has_reached_out, False
     condition = None
     if isinstance(node, exp.Filter):
-        condition = _exact(node.expression.this, speaker)
+        condition = exactly(node.expression.this, speaker)
         node = node.this
     said = aggregated(node, speaker, condition)
     if scope.has_reached_out:
@@ -55,7 +54,7 @@ def aggregated(node: exp.Expr, speaker: Speaker, condition: str | None = None) -
         case exp.Count():
             return _number(f"count({_counted(node.this, speaker, condition)})", BIGINT)
         case exp.CountIf():
-            passed = _exact(node.this, speaker)
+            passed = exactly(node.this, speaker)
             both = passed if condition is None else f"({condition}) AND ({passed})"
             return _number(f"count(CASE WHEN {both} THEN 1 END)", _HUGEINT)
         case exp.Sum():
@@ -148,10 +147,3 @@ def _argument(node: exp.Expr) -> tuple[exp.Expr, str]:
 
 def _number(sql: str, type_: Type) -> Said:
     return Said(sql, described(type_), is_strict=False)
-
-
-def _exact(node: exp.Expr, speaker: Speaker) -> str:
-    offer = translate(node, speaker)
-    if not offer.is_exact:
-        raise NotPushed(f"{node.sql('duckdb')} is only roughly the same there")
-    return offer.sql

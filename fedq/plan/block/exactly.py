@@ -12,8 +12,10 @@ from dataclasses import replace
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect
 from fedq.plan.constants import NotPushed
-from fedq.plan.translate import is_cleaned
+from fedq.plan.speaker import Speaker
+from fedq.plan.translate import is_cleaned, translate
 from fedq.plan.values import Said
+from fedq.sql import exp
 from fedq.types import Comparison
 
 #: families whose groups are the same everywhere (floats: the sign of zero)
@@ -22,6 +24,15 @@ _ORDERABLE = (_GROUPABLE | {"float"}) - {"boolean"}
 _EXACT = (Comparison.SAME, Comparison.EQUALITY)
 #: of up to so many characters MariaDB sorts the whole text: four bytes each, 1,024 are looked at
 _MOST_SORTED = 255
+
+
+def exactly(node: exp.Expr, speaker: Speaker) -> str:
+    """A condition that is true, false and unknown there as in DuckDB. Raises: NotPushed."""
+    offer = translate(node, speaker)
+    if not offer.is_exact:
+        text = node.sql("duckdb")
+        raise NotPushed(f"{text} is only roughly the same there, so the local engine applies it again")
+    return offer.sql
 
 
 def named(said: Said) -> str:

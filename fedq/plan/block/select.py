@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from fedq.plan.block.aggregates import aggregate, is_aggregate
-from fedq.plan.block.exactly import grouped, keeps_value, sorted_by
+from fedq.plan.block.exactly import exactly, grouped, keeps_value, sorted_by
 from fedq.plan.block.limits import limit_of
 from fedq.plan.block.sources import From
 from fedq.plan.block.statement import Found, Item, Names, Scope, Source, Statement, Written, source_of_query
@@ -21,7 +21,6 @@ from fedq.plan.block.subqueries import predicate, scalar
 from fedq.plan.block.windows import window
 from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Speaker
-from fedq.plan.translate import translate
 from fedq.plan.values import Said, say
 from fedq.sql import exp
 
@@ -113,11 +112,8 @@ class _Select:
         return (key.sql, key.column) if keeps_value(self.statement.dialect) else found
 
     def _exact(self, node: exp.Expr, speaker: Speaker) -> str:
-        offer = translate(node, speaker)
-        if not offer.is_exact:
-            text = node.sql("duckdb")
-            raise NotPushed(f"{text} is only roughly the same there, so the local engine applies it again")
-        return offer.sql
+        """A condition as it is sent; its parts one by one, so that the reason names the one that cannot be."""
+        return " AND ".join(exactly(part, speaker) for part in _conjuncts(node))
 
     def _value(self, node: exp.Expr) -> Said:
         """An output, or what is ordered by: after grouping."""
@@ -336,6 +332,16 @@ def own_parts(node: exp.Expr) -> Iterator[exp.Expr]:
     yield node
     for child in node.iter_expressions():
         yield from own_parts(child)
+
+
+def _conjuncts(node: exp.Expr) -> Iterator[exp.Expr]:
+    while isinstance(node, exp.Paren):
+        node = node.this
+    if not isinstance(node, exp.And):
+        yield node
+        return
+    for part in node.flatten():
+        yield from _conjuncts(part)
 
 
 def _is_star(projection: exp.Expr) -> bool:
