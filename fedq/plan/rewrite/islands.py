@@ -23,10 +23,11 @@ from fedq.plan.block import speaker_of
 from fedq.plan.constants import NotPushed
 from fedq.plan.estimate import table_rows
 from fedq.plan.reach import flatten
+from fedq.plan.rewrite.derive import MADE, SEEN, Island, Unfit, has_star, replace_islands
 from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
 from fedq.plan.rewrite.joins import Core, alias_of, core_of
+from fedq.plan.rewrite.merge import has_clash
 from fedq.plan.rewrite.partial import aggregates_of, can_be_split, minds_repetition
-from fedq.plan.rewrite.derive import MADE, SEEN, Island, Unfit, has_star, replace_islands
 from fedq.plan.rewrite.send import sendable
 from fedq.plan.rewrite.tree import Draft, rebound
 from fedq.plan.speaker import Speaker
@@ -73,7 +74,7 @@ class _Former:
 
     def form(self) -> Draft:
         core = core_of(self.select)
-        if core is None or self.block.is_opaque or has_star(self.select):
+        if core is None or self.block.is_opaque or has_star(self.select) or has_clash(self.draft, self.select):
             raise Unfit
         if self.select.parent is not None and sendable(self.draft, self.select, self.facts) is not None:
             raise Unfit  # the whole block is one statement

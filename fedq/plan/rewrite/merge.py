@@ -3,15 +3,207 @@
     select t.y, sum(t.v) from (select year(o.day) y, l.price * 2 v from o, l where …) t group by t.y
     select year(o.day) AS y, sum(l.price * 2) from o, l where … group by year(o.day)
 
-So the joins of the inner block meet those of the outer, and an aggregate sees the columns it is made of.
+So the joins of the inner block meet those of the outer, and an aggregate sees the columns it is made of. A CTE that is
+read once is a derived table by another name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fedq.bind.scope import Block, cte_of
 from fedq.plan.rewrite.facts import Facts
-from fedq.plan.rewrite.tree import Draft
+from fedq.plan.rewrite.joins import Core, alias_of, core_of, put_together
+from fedq.plan.rewrite.tree import Draft, identifier, rebound
+from fedq.sql import exp
+
+#: what makes a block more than a choice of rows and columns
+_MORE = ("with_", "group", "having", "distinct", "order", "limit", "offset", "qualify")
 
 
 def merge_derived(draft: Draft, facts: Facts) -> Draft:
-    """The draft without derived tables that could be merged."""
+    """The draft without the derived tables that could be merged, inner ones first."""
+    draft = _inline_ctes(draft)
+    for select in reversed(list(draft.tree.find_all(exp.Select))):
+        while select.parent is not None or select is draft.tree:
+            found = _mergeable(draft, select)
+            if found is None:
+                break
+            found.merge()
+            draft = rebound(draft, draft.tree)
     return draft
+
+
+def _inline_ctes(draft: Draft) -> Draft:
+    """CTEs that are read once become derived tables where they are read."""
+    tree = draft.tree.copy()
+    for clause in list(tree.find_all(exp.With)):
+        for cte in list(clause.expressions):
+            readers = [table for table in tree.find_all(exp.Table) if cte_of(table) is cte]
+            is_plain = not clause.args.get("recursive") and cte.args.get("materialized") is None
+            if not is_plain or len(readers) != 1 or cte.args["alias"].args.get("columns"):
+                continue
+            reader = readers[0]
+            alias = exp.TableAlias(this=identifier(str(reader.alias or reader.name)))
+            derived = exp.Subquery(this=cte.this, alias=alias, joins=reader.args.get("joins"))
+            if not isinstance(cte.this, exp.Select) or cte.this.args.get("with_") is not None:
+                continue
+            reader.replace(derived)
+            cte.pop()
+        if not clause.expressions and clause.parent is not None:
+            clause.parent.set("with_", None)
+    return rebound(draft, tree)
+
+
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    """A derived table and the block it goes into."""
+
+    outer: exp.Select
+    core: Core
+    source: exp.Subquery
+    inner: exp.Select
+    inner_core: Core
+    meanings: Mapping[str, exp.Expr]
+    """What each output of the derived table is."""
+    references: Sequence[exp.Column]
+    """Where the block names one."""
+
+    def merge(self) -> None:
+        for reference in self.references:
+            meaning = self.meanings[reference.name.lower()].copy()
+            is_one = isinstance(meaning, (exp.Column, exp.Func, exp.Paren))
+            new: exp.Expr = meaning if is_one else exp.Paren(this=meaning)
+            if isinstance(reference.parent, exp.Select) and reference.arg_key == "expressions":
+                new = exp.Alias(this=meaning, alias=identifier(reference.name))
+            reference.replace(new)
+        sources: list[exp.Expr] = []
+        for node in self.core.inner:
+            sources += self.inner_core.inner if node is self.source else [node]
+        left = [*self.inner_core.left, *self.core.left]
+        put_together(self.outer, sources, left, [*self.inner_core.conditions, *self.core.conditions])
+
+
+def _mergeable(draft: Draft, outer: exp.Select) -> _Merge | None:
+    """The first derived table of a block that can be merged into it."""
+    core, block = core_of(outer), draft.query.scopes.blocks[id(outer)]
+    if core is None or block.is_opaque or has_clash(draft, outer):
+        return None
+    for source in core.inner:
+        if isinstance(source, exp.Subquery) and (found := _merge_of(draft, outer, core, source)) is not None:
+            return found
+    return None
+
+
+def _merge_of(draft: Draft, outer: exp.Select, core: Core, source: exp.Subquery) -> _Merge | None:
+    inner = source.this
+    if not isinstance(inner, exp.Select) or any(inner.args.get(key) for key in _MORE):
+        return None
+    inner_core = core_of(inner)
+    if inner_core is None or (inner_core.left and len(core.inner) > 1) or has_clash(draft, inner):
+        return None
+    meanings = _meanings(source, inner)
+    aliases = [alias_of(node) for node in (*inner_core.inner, *(join.this for join in inner_core.left))]
+    others = [alias_of(node) for node in core.inner if node is not source] + [alias_of(join.this) for join in core.left]
+    if meanings is None or set(aliases) & {*others, *_names_inside(outer, inner)}:
+        return None
+    if not _qualify(draft, inner) or not _qualify(draft, outer, skipped=source):
+        return None
+    references = _references(draft, outer, source, meanings)
+    return None if references is None else _Merge(outer, core, source, inner, inner_core, meanings, references)
+
+
+def _names_inside(outer: exp.Select, inner: exp.Select) -> set[str]:
+    """Aliases of subqueries of the block, in which a name of the inner block's would be hidden."""
+    inside = {id(node) for node in inner.walk()}
+    sources = [node for node in outer.find_all(exp.Table, exp.Subquery) if id(node) not in inside]
+    return {alias_of(node) for node in sources if node.find_ancestor(exp.Select) is not outer}
+
+
+def _meanings(source: exp.Subquery, inner: exp.Select) -> dict[str, exp.Expr] | None:
+    """What each output of a derived table is; None where one is not just computed from its row."""
+    given = source.args["alias"].args.get("columns") or []
+    names = [node.name.lower() for node in given] or [one.alias_or_name.lower() for one in inner.expressions]
+    values = [one.unalias() for one in inner.expressions]
+    if len(set(names)) < len(values) or len(names) != len(values) or "" in names:
+        return None
+    for value in values:
+        is_many = value.find(exp.AggFunc, exp.Window, exp.Query, exp.Star) is not None
+        if is_many or value.find(exp.Column) is None:
+            return None
+    return dict(zip(names, values, strict=True))
+
+
+def _qualify(draft: Draft, select: exp.Select, skipped: exp.Expr | None = None) -> bool:
+    """Give the block's columns the names of their tables, so that they mean the same beside other tables.
+
+    Whether every one of them is clear.
+    """
+    scopes = draft.query.scopes
+    shown = {projection.alias_or_name.lower() for projection in select.expressions}
+    for node in list(select.walk(prune=lambda node: node is skipped)):
+        if not isinstance(node, exp.Column) or node.table:
+            continue
+        if node.find_ancestor(exp.Order) is not None and node.name.lower() in shown:
+            continue
+        found = scopes.resolve(node)
+        if found is not None:
+            node.set("table", identifier(found[0].alias))
+        elif skipped is None:
+            return False
+    return True
+
+
+def _references(
+    draft: Draft, outer: exp.Select, source: exp.Subquery, meanings: Mapping[str, exp.Expr]
+) -> list[exp.Column] | None:
+    """The places in the block that name outputs of the derived table; None where a name could mean something else."""
+    scopes, alias = draft.query.scopes, alias_of(source)
+    block: Block = scopes.blocks[id(outer)]
+    shown = {projection.alias.lower() for projection in outer.expressions if projection.alias}
+    found: list[exp.Column] = []
+    for node in outer.walk(prune=lambda node: node is source):
+        if not isinstance(node, exp.Column):
+            continue
+        name = node.name.lower()
+        if node.table:
+            if node.table.lower() == alias and isinstance(node.this, exp.Star):
+                return None
+            is_ours = node.table.lower() == alias
+        elif isinstance(node.this, exp.Star) or scopes.resolve(node) is not None:
+            continue
+        else:
+            in_order = node.find_ancestor(exp.Order) is not None
+            if name in shown and (in_order or name not in meanings):
+                continue
+            is_ours = name in meanings and len(block.derived) == 1
+            if not is_ours and name in meanings:
+                return None
+        if is_ours and (name not in meanings or node.find_ancestor(exp.Select) is not outer):
+            return None
+        if is_ours:
+            found.append(node)
+    if any(one.find(exp.Star) and not one.find(exp.Count) for one in outer.expressions):
+        return None
+    return found
+
+
+def has_clash(draft: Draft, select: exp.Select) -> bool:
+    """Whether an output has the name of another column of the block: where it is named, either may be meant."""
+    block = draft.query.scopes.blocks[id(select)]
+    columns = {column.name.lower() for occurrence in block.tables.values() for column in occurrence.table.columns}
+    for output in select.expressions:
+        inner = output.unalias()
+        is_other = not isinstance(inner, exp.Column) or inner.name.lower() != output.alias.lower()
+        if output.alias and is_other and output.alias.lower() in columns and _is_named(select, output.alias.lower()):
+            return True
+    return False
+
+
+def _is_named(select: exp.Select, name: str) -> bool:
+    """Whether GROUP BY, HAVING or ORDER BY use a name without its table."""
+    clauses = [select.args[key] for key in ("group", "having", "order") if select.args.get(key) is not None]
+    return any(
+        node.name.lower() == name and not node.table for clause in clauses for node in clause.find_all(exp.Column)
+    )
