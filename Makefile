@@ -36,6 +36,7 @@ placements: $(VENV)/.test
 bench: $(VENV)/.test
 	@QUICK='$(QUICK)' sh scripts/bench.sh $(BIN) $(ARGS)
 clean:
+	@[ ! -e benchmarks/data/federated/state.json ] || $(BIN)/python -m benchmarks.federated --stop
 	rm -rf $(VENV) .venv-min build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf benchmarks/data
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

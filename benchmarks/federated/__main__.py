@@ -31,7 +31,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The options, checked."""
     parser = argparse.ArgumentParser("python -m benchmarks.federated", description="TPC-H over three databases")
     what = parser.add_argument_group("what is run")
-    what.add_argument("--queries", type=_listed(ALL), default=list(ALL), help="q5,q9 (all 22)")
+    what.add_argument("--queries", type=_listed(ALL), help="q5,q9 (all 22)")
     what.add_argument("--systems", type=_listed(SYSTEMS), default=list(SYSTEMS), help="fedq,attach,glaredb,pandas")
     what.add_argument("--regime", choices=("loopback", "link", "both"), default="both")
     what.add_argument("--scale", type=float, default=0.5, help="TPC-H scale factor (0.5)")
@@ -51,10 +51,11 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     instead.add_argument("--stop", action="store_true", help="end the servers of an earlier --keep")
     after = parser.add_argument_group("afterwards")
     after.add_argument("--write", action="store_true", help="keep the figures in benchmarks/results and in the docs")
-    after.add_argument("--keep", action="store_true", help="leave servers and data for the next run")
+    after.add_argument("--keep", action="store_true", help="leave the servers for the next run, until --stop")
     given = parser.parse_args(words)
     if given.quick:
-        given.scale, given.queries, given.timeout = 0.01, list(QUICK), 20.0
+        given.scale, given.timeout = 0.01, 20.0
+    given.queries = given.queries or list(QUICK if given.quick else ALL)
     return given
 
 
@@ -187,7 +188,7 @@ def main() -> None:
         if given.write:
             results.render()
     finally:
-        if not given.keep:
+        if site.is_new and not given.keep:
             site.stop()
 
 

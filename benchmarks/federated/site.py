@@ -26,7 +26,8 @@ from typing import Any
 from benchmarks.federated.place import COLUMNS, PLACEMENTS, Place, create_indexes, create_table
 from benchmarks.transports_postgres import MAKE
 from tests.oracle import tpch
-from tests.servers import MariaDBServer, PostgresServer
+from tests.servers import MariaDBServer, PostgresServer, Server
+from tests.servers.base import locked
 
 CACHE = Path(__file__).parents[1] / "data" / "federated"
 STATE = CACHE / "state.json"
@@ -53,12 +54,32 @@ class Site:
     postgres: PostgresServer
     mariadb: MariaDBServer
     loaded: list[str] = field(default_factory=list)
+    is_new: bool = False
+    """True if this process has started it."""
 
     @classmethod
     def open(cls) -> Site:
         """The site that runs already, or a new one."""
-        if (found := cls.running()) is not None:
-            return found
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with locked(CACHE / "open.lock"):
+            return cls.running() or cls._new()
+
+    @classmethod
+    def running(cls) -> Site | None:
+        """The site of the state file, if both of its servers run; what is left of a broken one is removed."""
+        try:
+            state = json.loads(STATE.read_text())
+            root = Path(state["root"])
+            site = cls(root, PostgresServer.attach(root / "pg"), MariaDBServer.attach(root / "my"), state["loaded"])
+        except (OSError, ValueError, KeyError):
+            return None
+        if _is_running(site.postgres) and _is_running(site.mariadb):
+            return site
+        site.stop()
+        return None
+
+    @classmethod
+    def _new(cls) -> Site:
         # Short (a socket's path has 107 bytes) and open to the servers' users.
         root = Path(tempfile.mkdtemp(prefix="fedq-bench-", dir="/tmp" if os.access("/tmp", os.W_OK) else None))
         root.chmod(0o711)
@@ -68,26 +89,15 @@ class Site:
         except BaseException:
             postgres.kill()
             raise
-        site = cls(root, postgres, mariadb)
+        site = cls(root, postgres, mariadb, is_new=True)
         site._admit_the_link()
         site._save()
         return site
 
-    @classmethod
-    def running(cls) -> Site | None:
-        """The site of the state file, if both of its servers run."""
-        try:
-            state = json.loads(STATE.read_text())
-            root = Path(state["root"])
-            site = cls(root, PostgresServer.attach(root / "pg"), MariaDBServer.attach(root / "my"), state["loaded"])
-            return site if site.postgres.is_running and site.mariadb.is_running else None
-        except (OSError, ValueError, KeyError):
-            return None
-
     def stop(self) -> None:
         """End the servers and remove what is in them."""
         for server in (self.postgres, self.mariadb):
-            with contextlib.suppress(OSError, ValueError):
+            if _is_running(server):
                 server.kill()
         STATE.unlink(missing_ok=True)
         shutil.rmtree(self.root, ignore_errors=True)
@@ -158,7 +168,6 @@ class Site:
         self.mariadb.sql(f"CREATE USER {user} IDENTIFIED BY '{self.mariadb.password}'", admin=True)
 
     def _save(self) -> None:
-        CACHE.mkdir(parents=True, exist_ok=True)
         STATE.write_text(json.dumps({"root": str(self.root), "loaded": self.loaded}, indent=1) + "\n")
 
     def _load_postgres(self, place: Place, key: str, source: Path) -> None:
@@ -207,6 +216,14 @@ class Site:
             connection.commit()
             connection.execute("ANALYZE")
             connection.commit()
+
+
+def _is_running(server: Server) -> bool:
+    """True if the server's process runs; its number may have been given to somebody else after a restart."""
+    try:
+        return server.is_running and str(server.root).encode() in Path(f"/proc/{server.pid}/cmdline").read_bytes()
+    except (OSError, ValueError):
+        return False
 
 
 def _key(place: Place, scale: float, count: int) -> str:
