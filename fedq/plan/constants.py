@@ -141,6 +141,22 @@ def _uuid(text: str) -> uuid.UUID:
     raise NotPushed("a UUID in another form")
 
 
+def _as_number(value: Any, type_: Type) -> Any:
+    family, is_whole = type_.family, not isinstance(value, float) and value == value // 1
+    if family == "integer" and is_whole and abs(value) < 2**63:
+        return int(value)
+    if family == "integer" and isinstance(value, Decimal) and _is_short(value) and type_.name not in _HUGE:
+        return value
+    if family == "decimal" and not isinstance(value, float):
+        return _fitting(Decimal(value), type_)
+    if type_.name == "DOUBLE" and abs(value) < 2**53:
+        return float(value)
+    raise NotPushed(f"a {type(value).__name__} compared with a {type_}")
+
+
+_HUGE = ("HUGEINT", "UHUGEINT")
+
+
 def comparable(found: Constant, type_: Type) -> Any:
     """The constant as a value of the column's own type, such that comparing there is what DuckDB does. Raises:
     NotPushed."""
@@ -149,14 +165,8 @@ def comparable(found: Constant, type_: Type) -> Any:
         raise NotPushed("a comparison with NULL")
     if family == "text" and isinstance(value, str):
         return value
-    if family == "integer" and type(value) is int and abs(value) < 2**63:
-        return value
-    if family == "integer" and isinstance(value, Decimal) and value == value.to_integral_value() and abs(value) < 2**63:
-        return int(value)
-    if family == "decimal" and type(value) in (int, Decimal):
-        return _fitting(Decimal(value), type_)
-    if family == "float" and type_.name == "DOUBLE" and type(value) in (int, Decimal, float) and abs(value) < 2**53:
-        return float(value)
+    if type_.is_numeric and type(value) in (int, Decimal, float):
+        return _as_number(value, type_)
     if family == "boolean" and isinstance(value, bool):
         return value
     if family == "uuid" and (isinstance(value, uuid.UUID) or found.is_quoted):
@@ -168,6 +178,11 @@ def comparable(found: Constant, type_: Type) -> Any:
     if family == "blob" and isinstance(value, bytes):
         return value
     raise NotPushed(f"a {type(value).__name__} compared with a {type_}")
+
+
+def _is_short(value: Decimal) -> bool:
+    """Whether DuckDB compares an integer with it exactly: both as decimals of at most 38 digits."""
+    return value.is_finite() and abs(value) < 2**63 and -18 <= int(value.as_tuple().exponent) < 0
 
 
 def _fitting(value: Decimal, type_: Type) -> Decimal:

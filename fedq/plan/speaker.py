@@ -52,6 +52,9 @@ class Speaker:
     """The value of a scalar subquery. Raises: NotPushed."""
     aggregate_of: Callable[[exp.Expr], Said] | None = None
     """The value of an aggregate, in HAVING or an expression over aggregates. Raises: NotPushed."""
+    is_sole: bool = False
+    """Whether nothing is applied again afterwards: then a condition is said with checks that make it exact where a
+    column may hold what is no value (MariaDB's zero dates, SQLite's anything), instead of as a HINT."""
 
     def column(self, node: exp.Expr) -> tuple[str, Column]:
         """The column a node is. Raises: NotPushed."""

@@ -5,21 +5,25 @@
 
 Every operation is refused unless it is listed here, and listed only where it means in that database what it means in
 DuckDB (EXACT), or
-is true for at least the same rows (HINT). A HINT under NOT would be a subset, so NOT takes exact children only.
+is true for at least the same rows (HINT). A HINT under NOT would be a subset, so NOT is moved to the comparisons first.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import islice
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect
+from fedq.dialects.checked import sound
 from fedq.plan.constants import NotPushed, constant
+from fedq.plan.functions import part_of
 from fedq.plan.speaker import Offer, Speaker
+from fedq.plan.values import Said, decide, is_open, operand, say
 from fedq.sql import exp
-from fedq.types import Comparison
+from fedq.types import Comparison, Type
 
 __all__ = ["Offer", "Speaker", "compare", "is_cleaned", "translate", "unlike"]
 
@@ -33,24 +37,32 @@ _OPERATORS: dict[type[exp.Expr], str] = {
 }
 #: sides of one OR or AND that are sent; databases limit the depth of an expression
 _MOST_SIDES = 200
+_SHARES = {"=": 0.02, "<>": 0.95}
+_OPPOSITES: dict[type[exp.Expr], type[exp.Expr]] = {
+    exp.EQ: exp.NEQ, exp.NEQ: exp.EQ, exp.LT: exp.GTE, exp.GTE: exp.LT, exp.GT: exp.LTE, exp.LTE: exp.GT,
+}  # fmt: skip
+_PATTERNS = {exp.StartsWith: "{}%", exp.EndsWith: "%{}", exp.Contains: "%{}%"}
+_NAMED_PATTERNS = {"prefix": "{}%", "starts_with": "{}%", "suffix": "%{}", "ends_with": "%{}", "contains": "%{}%"}
+#: families whose values that are none are out of order, so that a comparison of the rest is a superset
+_ORDERED = ("integer", "decimal", "float", "date", "timestamp")
 _FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def translate(node: exp.Expr, speaker: Speaker) -> Offer:
     """The offer for one predicate. Raises: NotPushed."""
-    if node.args.get("negate"):  # NOT LIKE is one node, with a flag
-        positive = node.copy()
-        positive.set("negate", None)
-        return _negation(exp.Not(this=positive), speaker)
     match node:
         case exp.Paren():
             return translate(node.this, speaker)
         case exp.And():
-            return _both(node, speaker)
+            return _both(node.flatten(), speaker)
         case exp.Or():
             return _either(node, speaker)
         case exp.Not():
-            return _negation(node, speaker)
+            return _negation(node.this, speaker)
+    if node.args.get("negate"):  # NOT LIKE is one node, with a flag
+        positive = node.copy()
+        positive.set("negate", None)
+        return _negation(positive, speaker)
     offer = _leaf(node, speaker)
     columns = [found[1] for column in node.find_all(exp.Column) if (found := speaker.resolve(column)) is not None]
     return replace(offer, is_exact=offer.is_exact and not any(map(is_cleaned, columns)))
@@ -71,20 +83,24 @@ def _leaf(node: exp.Expr, speaker: Speaker) -> Offer:
         case exp.EQ() | exp.NEQ() | exp.LT() | exp.LTE() | exp.GT() | exp.GTE():
             return _comparison(node, speaker)
         case exp.Between():
-            low = exp.GTE(this=node.this.copy(), expression=node.args["low"].copy())
-            high = exp.LTE(this=node.this.copy(), expression=node.args["high"].copy())
-            return _range(node, low, high, speaker)
+            return translate(_as_range(node), speaker)
         case exp.In():
             return _membership(node, speaker)
         case exp.Exists():
             return speaker.predicate(node)
-        case exp.Is() if isinstance(node.expression, exp.Null):
-            return _null_test(node, speaker)
+        case exp.Is():
+            return _is_test(node, speaker)
+        case exp.NullSafeEQ() | exp.NullSafeNEQ():
+            return translate(_null_safe(node, speaker), speaker)
         case exp.Like():
-            return _like(node, speaker)
-        case exp.Column():
-            return _flag(node, speaker)
-    raise NotPushed(f"{node.key} is computed by the local engine")
+            return _like(node.this, node.expression, "{}", speaker)
+        case exp.StartsWith() | exp.EndsWith() | exp.Contains():
+            return _like(node.this, node.expression, _PATTERNS[type(node)], speaker)
+        case exp.Anonymous() if node.name.lower() in _NAMED_PATTERNS and len(node.expressions) == 2:
+            return _like(node.expressions[0], node.expressions[1], _NAMED_PATTERNS[node.name.lower()], speaker)
+        case exp.Boolean():
+            return Offer("1 = 1", True, False, 1.0) if node.this else Offer("1 = 0", True, True, 0.0)
+    return _flag(node, speaker)
 
 
 def _either(node: exp.Or, speaker: Speaker) -> Offer:
@@ -92,50 +108,73 @@ def _either(node: exp.Or, speaker: Speaker) -> Offer:
     sides = list(node.flatten())
     if len(sides) > _MOST_SIDES:
         raise NotPushed(f"an OR of more than {_MOST_SIDES} conditions")
-    offers = [translate(side, speaker) for side in sides]
+    return _any_of([translate(side, speaker) for side in sides])
+
+
+def _any_of(offers: Sequence[Offer]) -> Offer:
     share = min(1.0, sum(offer.selectivity for offer in offers))
     is_exact, is_strict = all(offer.is_exact for offer in offers), all(offer.is_strict for offer in offers)
     return Offer(f"({' OR '.join(offer.sql for offer in offers)})", is_exact, is_strict, share)
 
 
-def _both(node: exp.And, speaker: Speaker) -> Offer:
+def _both(sides: Iterable[exp.Expr], speaker: Speaker) -> Offer:
     """An AND keeps what any side can offer: a part of it is a superset."""
     offers: list[Offer] = []
     refusals: list[NotPushed] = []
-    for side in islice(node.flatten(), _MOST_SIDES):
+    for side in islice(sides, _MOST_SIDES):
         try:
             offers.append(translate(side, speaker))
         except NotPushed as reason:
             refusals.append(reason)
     if not offers:
         raise refusals[0]
+    offer = _every(offers)
+    return replace(offer, is_exact=offer.is_exact and not refusals and len(offers) < _MOST_SIDES)
+
+
+def _every(offers: Sequence[Offer]) -> Offer:
     share = math.prod(offer.selectivity for offer in offers)
-    is_exact = not refusals and len(offers) < _MOST_SIDES and all(offer.is_exact for offer in offers)
-    is_strict = any(offer.is_strict for offer in offers)
+    is_exact, is_strict = all(offer.is_exact for offer in offers), any(offer.is_strict for offer in offers)
     return Offer(f"({' AND '.join(offer.sql for offer in offers)})", is_exact, is_strict, share)
 
 
-def _range(node: exp.Between, low: exp.Expr, high: exp.Expr, speaker: Speaker) -> Offer:
-    left, right = _comparison(low, speaker), _comparison(high, speaker)
+def _as_range(node: exp.Between) -> exp.Expr:
     if node.args.get("symmetric"):
         raise NotPushed("BETWEEN SYMMETRIC is computed by the local engine")
-    return Offer(f"({left.sql} AND {right.sql})", left.is_exact and right.is_exact, True, 0.1)
+    low = exp.GTE(this=node.this.copy(), expression=node.args["low"].copy())
+    high = exp.LTE(this=node.this.copy(), expression=node.args["high"].copy())
+    return exp.And(this=low, expression=high)
 
 
-def _negation(node: exp.Not, speaker: Speaker) -> Offer:
-    inner = translate(node.this, speaker)
-    if not inner.is_exact:
-        raise NotPushed("the opposite of a condition that is only roughly the same there")
-    # NOT x is strict only where x is unknown, not false, for NULL columns: true of comparisons, not of IS NULL or
-    # OR/AND of them
-    is_strict = isinstance(node.this.unnest(), (exp.In, exp.Between, exp.Like, *_OPERATORS)) and inner.is_strict
-    return Offer(f"(NOT {inner.sql})", True, is_strict or _is_null_test(node.this), max(0.05, 1 - inner.selectivity))
-
-
-def _is_null_test(node: exp.Expr) -> bool:
-    """NOT (x IS NULL) is never true for a row of NULLs."""
+def _negation(node: exp.Expr, speaker: Speaker) -> Offer:
+    """NOT goes down to the comparisons (three-valued logic lets it), so that only what has no opposite must be
+    exact."""
     inner = node.unnest()
-    return isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null)
+    match inner:
+        case exp.Not():
+            return translate(inner.this, speaker)
+        case exp.And() | exp.Or():
+            sides = [exp.Not(this=side.copy()) for side in inner.flatten()]
+            if len(sides) > _MOST_SIDES:
+                raise NotPushed(f"the opposite of more than {_MOST_SIDES} conditions")
+            if isinstance(inner, exp.And):
+                return _any_of([translate(side, speaker) for side in sides])
+            return _both(sides, speaker)
+        case exp.Between():
+            return _negation(_as_range(inner), speaker)
+        case exp.In() if inner.args.get("query") is None:
+            return _membership(inner, speaker, is_negated=True)
+        case exp.Is():
+            return _is_test(inner, speaker, is_negated=True)
+    opposite = _OPPOSITES.get(type(inner))
+    if opposite is not None and not isinstance(inner.expression, (exp.Any, exp.All)):
+        return translate(opposite(this=inner.this.copy(), expression=inner.expression.copy()), speaker)
+    offer = translate(inner, speaker)
+    if not offer.is_exact:
+        raise NotPushed("the opposite of a condition that is only roughly the same there")
+    # strict only where it is unknown, not false, for NULL columns
+    is_strict = offer.is_strict and isinstance(inner, (exp.Like, exp.Column))
+    return Offer(f"(NOT {offer.sql})", True, is_strict, max(0.05, 1 - offer.selectivity))
 
 
 def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
@@ -143,20 +182,41 @@ def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
     left, right = node.this, node.expression
     if isinstance(right, (exp.Any, exp.All)):
         return speaker.predicate(node)
-    if not _mentions_column(left):
+    if not is_open(left):
         left, right, operator = right, left, _FLIPPED[operator]
-    sql, column = speaker.column(left)
-    if _mentions_column(right):
-        return _column_pair(operator, (sql, column), speaker.column(right))
+    if is_open(right) or not is_open(left):
+        return _pair(operator, left, right, speaker)
     found = constant(right, speaker.params)
-    if isinstance(found.value, bool) and column.type.family == "boolean" and operator not in ("=", "<>"):
+    by_year = _year_range(left, operator, found.value, speaker)
+    if by_year is not None:
+        return by_year
+    said = say(left, speaker)
+    if isinstance(found.value, bool) and said.type.family == "boolean" and operator not in ("=", "<>"):
         raise NotPushed("an order of booleans")
-    return compare(operator, sql, column, speaker.literal(found, column), speaker.dialect)
+    offer = _compared(operator, said, speaker.literal(found, said.column), speaker)
+    return replace(offer, is_strict=offer.is_strict and said.is_strict)
+
+
+def _compared(operator: str, said: Said, literal: str, speaker: Speaker) -> Offer:
+    """A value compared with a literal; with a check of the value where nothing is applied again."""
+    checked = _checked(said, speaker)
+    if checked is not None and operator in ("=", "<>", "<", "<=", ">", ">="):
+        share = _SHARES.get(operator, 0.3)
+        return Offer(f"({said.sql} {operator} {literal} AND {checked} IS NOT NULL)", True, True, share)
+    return compare(operator, said.sql, said.column, literal, speaker.dialect)
+
+
+def _checked(said: Said, speaker: Speaker) -> str | None:
+    """The value of a column that may hold what is none, as an error then; None where there is no need or no way."""
+    if not speaker.is_sole or said.type.family == "text" or said.column.comparison is Comparison.SAME:
+        return None
+    found = sound(speaker.dialect, said.sql, said.column)
+    return found[0] if found is not None else None
 
 
 def compare(operator: str, sql: str, column: Column, literal: str, dialect: Dialect) -> Offer:
     """A column compared with a literal already written in the dialect. Raises: NotPushed."""
-    share = {"=": 0.02, "<>": 0.95}.get(operator, 0.3)
+    share = _SHARES.get(operator, 0.3)
     is_text = column.type.family == "text"
     match column.comparison:
         case Comparison.SAME:
@@ -165,7 +225,7 @@ def compare(operator: str, sql: str, column: Column, literal: str, dialect: Dial
             return Offer(f"{sql} {operator} {literal}", True, True, share)
         case Comparison.EQUALITY if is_text and (ordered := dialect.by_bytes(sql, column)) is not None:
             return Offer(f"{ordered} {operator} {literal}", True, True, share)
-        case Comparison.LOOSE if operator == "=":
+        case Comparison.LOOSE if operator == "=" and (not is_text or column.physical):
             exact = dialect.same_text(sql, column, [literal]) if is_text else None
             return Offer(exact or f"{sql} = {literal}", exact is not None, True, share)
         case Comparison.LOOSE if is_text and (ordered := dialect.by_bytes(sql, column)) is not None:
@@ -181,61 +241,172 @@ def unlike(column: Column, operator: str) -> str:
     return f"{operator} on {column.name} ({column.native}{rule}) does not mean there what it means in DuckDB"
 
 
-def _column_pair(operator: str, left: tuple[str, Column], right: tuple[str, Column]) -> Offer:
-    one, other = left[1], right[1]
-    enough = (Comparison.SAME, Comparison.EQUALITY) if operator in ("=", "<>") else (Comparison.SAME,)
-    is_same = one.comparison in enough and other.comparison in enough
-    is_alike = one.type == other.type or (
-        one.type.family == other.type.family and one.type.family in ("integer", "decimal")
+def _year_range(node: exp.Expr, operator: str, value: object, speaker: Speaker) -> Offer | None:
+    """`year(d) = 1995` as a range of d, which an index serves."""
+    found = part_of(node.unnest())
+    if found is None or found[0] != "year" or not isinstance(found[1].unnest(), exp.Column):
+        return None
+    if type(value) is not int or not 1 <= value <= 9998:
+        return None
+    _, column = speaker.column(found[1])
+    if column.type.family not in ("date", "timestamp"):
+        return None
+    first, after = (
+        exp.Cast(this=exp.Literal.string(f"{year:04}-01-01"), to=exp.DataType.build("date"))
+        for year in (value, value + 1)
     )
-    if one.type.family == "text" and (one.collation != other.collation):
-        is_alike = False
-    if not (is_same and is_alike):
-        raise NotPushed(f"{one.name} {operator} {other.name} compares differently there")
-    return Offer(f"{left[0]} {operator} {right[0]}", True, True, 0.3)
+    bounds = {
+        "=": ((exp.GTE, first), (exp.LT, after)), "<": ((exp.LT, first),), "<=": ((exp.LT, after),),
+        ">": ((exp.GTE, after),), ">=": ((exp.GTE, first),),
+    }.get(operator)  # fmt: skip
+    if bounds is None:
+        return None
+    offers = [translate(kind(this=found[1].copy(), expression=bound), speaker) for kind, bound in bounds]
+    offer = replace(_every(offers), selectivity=0.15 if operator == "=" else 0.4)
+    if operator == "=" or not offer.is_exact:
+        return offer
+    finite = _finite(found[1], speaker)  # an infinity is in the range and has no year
+    return replace(offer, sql=f"({offer.sql} AND {finite})") if finite else offer
 
 
-def _membership(node: exp.In, speaker: Speaker) -> Offer:
+def _finite(node: exp.Expr, speaker: Speaker) -> str | None:
+    return f"isfinite({speaker.column(node)[0]})" if speaker.dialect.name in ("postgres", "duckdb") else None
+
+
+def _pair(operator: str, left: exp.Expr, right: exp.Expr, speaker: Speaker) -> Offer:
+    """Two values of one statement compared with each other."""
+    one, other = say(left, speaker), say(right, speaker)
+    is_strict = one.is_strict or other.is_strict
+    if one.type.family == "text" == other.type.family:
+        return replace(_text_pair(operator, one, other, left, right, speaker), is_strict=is_strict)
+    if not _are_alike(one.type, other.type, operator):
+        raise NotPushed(f"{left.sql('duckdb')} {operator} {right.sql('duckdb')} compares differently there")
+    share = 0.05 if operator == "=" else 0.3
+    try:
+        sides = operand(left, speaker), operand(right, speaker)
+        return Offer(f"{sides[0].sql} {operator} {sides[1].sql}", True, is_strict, share)
+    except NotPushed:
+        columns = (one.column, other.column)
+        is_equal = all(column.comparison in (Comparison.EQUALITY, Comparison.SAME) for column in columns)
+        if is_equal and operator in ("=", "<>"):
+            return Offer(f"{one.sql} {operator} {other.sql}", True, is_strict, share)
+        is_near = all(column.comparison in (Comparison.LOOSE, Comparison.SAME) for column in columns)
+        if not is_near or operator == "<>" or one.type.family not in _ORDERED or one.type != other.type:
+            raise
+        return Offer(f"{one.sql} {operator} {other.sql}", False, is_strict, share)
+
+
+def _text_pair(operator: str, one: Said, other: Said, left: exp.Expr, right: exp.Expr, speaker: Speaker) -> Offer:
+    columns, dialect = (one.column, other.column), speaker.dialect
+    is_one_rule = one.column.collation == other.column.collation and all(column.physical for column in columns)
+    enough = (Comparison.SAME, Comparison.EQUALITY) if operator in ("=", "<>") else (Comparison.SAME,)
+    share = 0.05 if operator == "=" else 0.3
+    if is_one_rule and all(column.comparison in enough for column in columns):
+        return Offer(f"{one.sql} {operator} {other.sql}", True, True, share)
+    is_readable = all(column.comparison is not Comparison.UNLIKE for column in columns)
+    said = [dialect.by_bytes(side.sql, side.column) for side in (one, other)] if is_readable else [None]
+    if None in said:
+        raise NotPushed(f"{left.sql('duckdb')} {operator} {right.sql('duckdb')} compares differently there")
+    exact = f"{said[0]} {operator} {said[1]}"
+    is_loose = all(column.comparison is Comparison.LOOSE for column in columns)
+    is_indexed = is_one_rule and is_loose and operator == "=" and one.column.native == other.column.native
+    return Offer(f"({one.sql} = {other.sql} AND {exact})" if is_indexed else exact, True, True, share)
+
+
+def _are_alike(one: Type, other: Type, operator: str) -> bool:
+    families = {one.family, other.family}
+    if one.family == "boolean":
+        return one == other and operator in ("=", "<>")
+    if families <= {"integer", "decimal"} or families <= {"date", "timestamp"}:
+        return True
+    return one == other and one.name in ("DOUBLE", "UUID", "TIMESTAMPTZ", "BLOB")
+
+
+def _null_safe(node: exp.Expr, speaker: Speaker) -> exp.Expr:
+    """`IS [NOT] DISTINCT FROM` a constant, in words of = and IS NULL."""
+    value, other = node.this, node.expression
+    if not is_open(value):
+        value, other = other, value
+    if is_open(other) or constant(other, speaker.params).value is None:
+        raise NotPushed("IS DISTINCT FROM something that may be NULL")
+    is_null = exp.Is(this=value.copy(), expression=exp.Null())
+    if isinstance(node, exp.NullSafeEQ):
+        same = exp.EQ(this=value.copy(), expression=other.copy())
+        return exp.And(this=same, expression=exp.Not(this=is_null))
+    return exp.Or(this=exp.NEQ(this=value.copy(), expression=other.copy()), expression=is_null)
+
+
+def _membership(node: exp.In, speaker: Speaker, *, is_negated: bool = False) -> Offer:
     if node.args.get("query") is not None:
         return speaker.predicate(node)
     if node.args.get("unnest") is not None or node.args.get("field") is not None:
         raise NotPushed("IN of a list value is computed by the local engine")
-    sql, column = speaker.column(node.this)
+    said = say(node.this, speaker)
+    sql, column = said.sql, said.column
     if column.comparison is Comparison.UNLIKE:
         raise NotPushed(unlike(column, "IN"))
     literals = [speaker.literal(constant(item, speaker.params), column) for item in node.expressions]
     share = min(1.0, 0.02 * len(literals))
+    word, share = ("NOT IN", max(0.05, 1 - share)) if is_negated else ("IN", share)
+    plain = f"{sql} {word} ({', '.join(literals)})"
     if column.comparison in (Comparison.SAME, Comparison.EQUALITY):
-        return Offer(f"{sql} IN ({', '.join(literals)})", True, True, share)
-    exact = speaker.dialect.same_text(sql, column, literals) if column.type.family == "text" else None
-    return Offer(exact or f"{sql} IN ({', '.join(literals)})", exact is not None, True, share)
+        return Offer(plain, True, said.is_strict, share)
+    if column.type.family == "text":
+        ordered = speaker.dialect.by_bytes(sql, column)
+        if ordered is not None and (is_negated or not column.physical):
+            return Offer(f"{ordered} {word} ({', '.join(literals)})", True, said.is_strict, share)
+        exact = speaker.dialect.same_text(sql, column, literals)
+        if exact is not None and not is_negated:
+            return Offer(exact, True, said.is_strict, share)
+    elif (checked := _checked(said, speaker)) is not None:
+        return Offer(f"({plain} AND {checked} IS NOT NULL)", True, said.is_strict, share)
+    if is_negated:
+        raise NotPushed("the opposite of a condition that is only roughly the same there")
+    return Offer(plain, False, said.is_strict, share)
 
 
-def _null_test(node: exp.Is, speaker: Speaker) -> Offer:
-    sql, column = speaker.column(node.this)
+def _is_test(node: exp.Is, speaker: Speaker, *, is_negated: bool = False) -> Offer:
+    if isinstance(node.expression, exp.Boolean):
+        return _truth_test(node, speaker, is_negated=is_negated)
+    if not isinstance(node.expression, exp.Null):
+        raise NotPushed(f"{node.sql('duckdb')} is computed by the local engine")
+    said = say(node.this, speaker)
+    column, sql = said.column, _checked(said, speaker) or said.sql
     is_certain = column.comparison in (Comparison.SAME, Comparison.EQUALITY) or column.type.family == "text"
-    if column.policy != "error" or not is_certain:
+    if column.policy != "error" or not (is_certain or sql != said.sql):
         raise NotPushed(f"whether {column.name} is NULL is decided by how its values are read")
+    if is_negated:
+        return Offer(f"{sql} IS NOT NULL", True, said.is_strict, 0.95)
     return Offer(f"{sql} IS NULL", True, False, 0.05)
 
 
-def _like(node: exp.Like, speaker: Speaker) -> Offer:
-    sql, column = speaker.column(node.this)
-    found = constant(node.expression, speaker.params)
+def _truth_test(node: exp.Is, speaker: Speaker, *, is_negated: bool) -> Offer:
+    """`p IS [NOT] TRUE`, for conditions that are exact: they may stand inside of a CASE."""
+    word = "TRUE" if node.expression.this else "FALSE"
+    inner = decide(node.this, speaker)
+    if speaker.dialect.name not in ("postgres", "mysql", "duckdb"):
+        raise NotPushed(f"IS {word} is computed by the local engine")
+    return Offer(f"({inner.sql}) IS {'NOT ' if is_negated else ''}{word}", True, False, 0.5)
+
+
+def _like(node: exp.Expr, pattern: exp.Expr, form: str, speaker: Speaker) -> Offer:
+    """LIKE; `form` makes a pattern of a text that is no pattern, where it holds no wildcard."""
+    said = say(node, speaker)
+    column, found = said.column, constant(pattern, speaker.params)
     if column.type.family != "text" or not isinstance(found.value, str) or column.comparison is Comparison.UNLIKE:
         raise NotPushed("LIKE on something other than text")
-    said = speaker.dialect.like(sql, column, speaker.literal(found, column))
-    if said is None:
+    if form != "{}" and ("%" in found.value or "_" in found.value):
+        raise NotPushed("a search for a text with % or _ in it is made by the local engine")
+    wanted = replace(found, value=form.replace("{}", found.value))
+    spoken = speaker.dialect.like(said.sql, column, speaker.literal(wanted, column))
+    if spoken is None:
         raise NotPushed(unlike(column, "LIKE"))
-    return Offer(said[0], said[1], True, 0.1)
+    return Offer(spoken[0], spoken[1], said.is_strict, 0.1)
 
 
-def _flag(node: exp.Column, speaker: Speaker) -> Offer:
-    sql, column = speaker.column(node)
-    if column.type.family != "boolean" or column.comparison is not Comparison.SAME:
-        raise NotPushed(f"{column.name} as a condition is computed by the local engine")
-    return Offer(f"{sql} = {speaker.dialect.literal(True)}", True, True, 0.5)
-
-
-def _mentions_column(node: exp.Expr) -> bool:
-    return node.find(exp.Column) is not None
+def _flag(node: exp.Expr, speaker: Speaker) -> Offer:
+    """A boolean value as a condition."""
+    said = say(node, speaker)
+    if said.type.family != "boolean" or said.column.comparison is not Comparison.SAME:
+        raise NotPushed(f"{node.sql('duckdb')} as a condition is computed by the local engine")
+    return Offer(f"{said.sql} = {speaker.dialect.literal(True)}", True, said.is_strict, 0.5)
