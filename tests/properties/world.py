@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ from tests.properties.shrink import shrink
 NUMBERS = range(5)
 #: of a DOUBLE whose last digits depend on the order in which it was added up
 DIGITS = 9
+#: of an average: DuckDB itself answers avg of 12.30, 12.30, 12.30 with 12.3, and with 12.299999999999999 where its
+#: optimizer makes sum / count of it, as it does without GROUP BY or beside a sum or a count
+AVERAGE_DIGITS = 14
 
 
 @contextmanager
@@ -96,7 +100,7 @@ class World:
                     self._compare(query)
             except Exception as problem:  # also what should never come out of fedq
                 shown = "\n".join(f"{table.name}: {list(map(list, table.rows))}" for table in case.tables)
-                return f"{shown}\nsizes {case.sizes} without {case.left_out or 'nothing'}\n{query.sql}\n{type(problem).__name__}: {problem}"
+                return f"{shown}\nsizes {case.sizes} without {case.left_out or 'nothing'}\n{query.sql}\n{type(problem).__name__}: {problem}{place_of(problem)}"
         return None
 
     @contextmanager
@@ -138,12 +142,12 @@ class World:
             except FedqError:
                 return
             raise AssertionError("no error, but DuckDB refuses it")
-        found = self.places.query(query.sql)
-        if query.is_approximate:
-            near = rounded(found.to_arrow())
-            assert_same(SimpleNamespace(to_arrow=lambda: near), rounded(expected), sql=query.sql)
-        else:
-            assert_same(found, expected, ordered=query.is_ordered, sql=query.sql)
+        found: Any = self.places.query(query.sql)
+        digits = DIGITS if query.is_approximate else AVERAGE_DIGITS if "avg(" in query.sql.lower() else None
+        if digits is not None:
+            near, expected = rounded(found.to_arrow(), digits), rounded(expected, digits)
+            found = SimpleNamespace(to_arrow=lambda: near)
+        assert_same(found, expected, ordered=query.is_ordered, sql=query.sql)
 
     def _fill(self, table: Table) -> None:
         places, name = self.places, table.name
@@ -173,14 +177,24 @@ class World:
                 places.put(name, "frame")
 
 
-def rounded(table: pa.Table) -> pa.Table:
-    """Its DOUBLEs to the digits that adding up in another order leaves alone."""
+def rounded(table: pa.Table, digits: int) -> pa.Table:
+    """Its DOUBLEs to so many digits, which adding up in another order leaves alone."""
     columns = [
         pa.array(
-            [None if value is None else float(f"{value:.{DIGITS}g}") for value in column.to_pylist()], pa.float64()
+            [None if value is None else float(f"{value:.{digits}g}") for value in column.to_pylist()], pa.float64()
         )
         if pa.types.is_float64(column.type)
         else column
         for column in table.columns
     ]
     return pa.table(columns, names=table.column_names)
+
+
+def place_of(problem: Exception) -> str:
+    """Where in fedq an error was raised that is neither fedq's own nor a difference."""
+    if isinstance(problem, (AssertionError, FedqError)):
+        return ""
+    frames = [frame for frame in traceback.extract_tb(problem.__traceback__) if "/fedq/" in frame.filename]
+    return "".join(
+        f"\n    {frame.filename.partition('/fedq/')[2]}:{frame.lineno} {frame.line}" for frame in frames[-3:]
+    )
