@@ -10,22 +10,27 @@ Nothing is applied again afterwards, so whatever is not certainly the same raise
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from fedq.bind.bound import BoundQuery
 from fedq.bind.scope import Block, Occurrence, cte_of
 from fedq.dialects.base import Dialect
 from fedq.plan.block.limits import limit_of
 from fedq.plan.block.select import write_select
-from fedq.plan.block.sets import write_set
-from fedq.plan.block.statement import BlockNames, Item, Names, Statement, Written
+from fedq.plan.block.sets import ordered_rows, write_set
+from fedq.plan.block.sources import REACHING
+from fedq.plan.block.statement import BlockNames, Item, Names, Statement, Written, source_of_query
 from fedq.plan.block.subqueries import predicate, scalar
 from fedq.plan.constants import NotPushed
 from fedq.plan.nodes import Fetch, Output
 from fedq.plan.speaker import Speaker
+from fedq.plan.values import Said
 from fedq.sql import exp
 from fedq.types import Type
 
 __all__ = ["limit_of", "speaker_of", "tables_of", "write_block"]
+
+_PARENTHESIS = ("this", "alias", "order", "limit", "offset")
 
 
 def write_block(
@@ -69,17 +74,32 @@ def _output(item: Item, name: str, type_: Type) -> Output:
 
 def write_query(node: exp.Expr, statement: Statement, names: Names | None) -> Written:
     """A SELECT, a set operation, or one in parentheses. Raises: NotPushed."""
-    if isinstance(node, exp.Subquery) and not any(
-        value for key, value in node.args.items() if key not in ("this", "alias")
-    ):
-        if statement.root is node:
-            statement.root = node.this
-        return write_query(node.this, statement, names)
+    if isinstance(node, exp.Subquery):
+        return _write_parenthesis(node, statement, names)
     if isinstance(node, exp.Select):
         return write_select(node, statement, names)
     if isinstance(node, exp.SetOperation):
         return write_set(node, statement, names)
     raise NotPushed("only SELECT and set operations are sent whole to this kind of database")
+
+
+def _write_parenthesis(node: exp.Subquery, statement: Statement, names: Names | None) -> Written:
+    """`(SELECT …)`, perhaps with an order and a limit of its own."""
+    if any(value for key, value in node.args.items() if key not in _PARENTHESIS):
+        raise NotPushed("a query in parentheses with more than an order and a limit")
+    if not any(node.args.get(key) for key in ("order", "limit", "offset")):
+        if statement.root is node:
+            statement.root = node.this
+        return write_query(node.this, statement, names)
+    written = write_query(node.this, statement, names if statement.dialect.name in REACHING else None)
+    unnamed = replace(written, items=tuple(replace(item, name="") for item in written.items))
+    source, sql = source_of_query(statement, unnamed, "rows", ())
+    items = tuple(
+        Item(item.name, Said(found[0], found[1], is_strict=False))
+        for item, (_, found) in zip(written.items, source.columns, strict=True)
+    )
+    rows = Written(items, f"FROM {sql}", is_one_row=written.is_one_row, has_order=written.has_order)
+    return ordered_rows(node, rows, statement)
 
 
 def speaker_of(query: BoundQuery, block: Block, dialect: Dialect, *, within: Collection[str] | None = None) -> Speaker:

@@ -52,10 +52,10 @@ def grouped(said: Said, dialect: Dialect) -> Said:
     column = said.column
     if column.type.family in _GROUPABLE and column.comparison in _EXACT:
         return said
-    bytewise = _bytewise(said, dialect)
-    if bytewise is None or not _sorts_whole(column, dialect):
+    by_bytes = bytewise(said, dialect)
+    if by_bytes is None or not _sorts_whole(column, dialect):
         raise NotPushed(f"{named(said)} ({column.native}) is not compared by bytes there")
-    return bytewise
+    return by_bytes
 
 
 def ordered(said: Said, dialect: Dialect) -> Said:
@@ -64,10 +64,10 @@ def ordered(said: Said, dialect: Dialect) -> Said:
     column = said.column
     if column.type.family in _ORDERABLE and column.comparison is Comparison.SAME:
         return said
-    bytewise = _bytewise(said, dialect)
-    if bytewise is None:
+    by_bytes = bytewise(said, dialect)
+    if by_bytes is None:
         raise NotPushed(f"{named(said)} ({column.native}) is ordered in another way there")
-    return bytewise
+    return by_bytes
 
 
 def sorted_by(said: Said, dialect: Dialect) -> Said:
@@ -86,7 +86,7 @@ def equal_pair(one: Said, other: Said, dialect: Dialect) -> tuple[str, str]:
     if left.type.family == "text" == right.type.family:
         if left.comparison in _EXACT and right.comparison in _EXACT and left.collation == right.collation:
             return one.sql, other.sql
-        sides = _bytewise(one, dialect), _bytewise(other, dialect)
+        sides = bytewise(one, dialect), bytewise(other, dialect)
         if sides[0] is not None and sides[1] is not None:
             return sides[0].sql, sides[1].sql
     elif (left.type == right.type or is_number) and left.comparison in _EXACT and right.comparison in _EXACT:
@@ -99,7 +99,8 @@ def keeps_value(dialect: Dialect) -> bool:
     return dialect.name != "mysql"
 
 
-def _bytewise(said: Said, dialect: Dialect) -> Said | None:
+def bytewise(said: Said, dialect: Dialect) -> Said | None:
+    """A text that is compared by its bytes, None where that cannot be said."""
     column = said.column
     if column.type.family != "text" or column.comparison is Comparison.UNLIKE:
         return None

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from fedq.bind.scope import cte_of
-from fedq.plan.block.statement import Found, Scope, Source, Statement, source_of_query, source_of_table
+from fedq.plan.block.statement import Found, Names, Scope, Source, Statement, source_of_query, source_of_table
 from fedq.plan.constants import NotPushed
 from fedq.sql import exp
 from fedq.types import Comparison
@@ -22,6 +22,8 @@ Condition = Callable[[exp.Expr], str]
 _TABLE_PARTS = frozenset({"this", "db", "catalog", "alias", "joins"})
 _DERIVED_PARTS = frozenset({"this", "alias", "joins"})
 _JOIN_PARTS = frozenset({"this", "side", "kind", "on", "using"})
+#: databases in which a derived table may name what is around its block
+REACHING = ("postgres", "sqlite")
 _FULL_JOINS = ("postgres",)
 _RIGHT_JOINS = ("postgres", "mysql")
 
@@ -72,7 +74,8 @@ class From:
         if isinstance(node, exp.Table):
             source, sql = self._table(node)
         elif isinstance(node, exp.Subquery) and isinstance(node.this, exp.Query) and not _others(node, _DERIVED_PARTS):
-            source, sql = self._query(node.this, node.alias, node)
+            around = self.scope.parent if self.statement.dialect.name in REACHING else None
+            source, sql = self._query(node.this, node.alias, node, around)
         else:
             raise NotPushed(f"{node.key} as a source is read by the local engine")
         self.scope.sources.append(source)
@@ -97,12 +100,12 @@ class From:
             raise NotPushed(f"{cte.alias} is used twice, and its LIMIT may choose other rows each time")
         expanding.append(id(cte))
         try:
-            return self._query(cte.this, node.alias or node.name, cte if not _column_names(node) else node)
+            return self._query(cte.this, node.alias or node.name, cte if not _column_names(node) else node, None)
         finally:
             expanding.pop()
 
-    def _query(self, query: exp.Expr, name: str, named: exp.Expr) -> tuple[Source, str]:
-        written = self.statement.write(query, self.statement, None)
+    def _query(self, query: exp.Expr, name: str, named: exp.Expr, around: Names | None) -> tuple[Source, str]:
+        written = self.statement.write(query, self.statement, around)
         self.has_order |= written.has_order
         return source_of_query(self.statement, written, name, _column_names(named))
 

@@ -239,8 +239,13 @@ def source_of_table(statement: Statement, node: exp.Table, names: Sequence[str])
     return Source(occurrence.alias.lower(), alias, found, occurrence)
 
 
-def source_of_query(statement: Statement, written: Written, name: str, names: Sequence[str]) -> tuple[Source, str]:
-    """A query as a source, and the SQL that makes it one: `(SELECT …) AS "name"`."""
+def source_of_query(
+    statement: Statement, written: Written, name: str, names: Sequence[str], *, text: str | None = None
+) -> tuple[Source, str]:
+    """A query as a source, and the SQL that makes it one: `(SELECT …) AS "name"`.
+
+    `text` is the query where it is said already, its columns called c0, c1 and so on.
+    """
     alias = statement.quote(statement.alias(name))
     if len(names) > len(written.items):
         raise NotPushed("more names than the subquery has columns")
@@ -255,4 +260,4 @@ def source_of_query(statement: Statement, written: Written, name: str, names: Se
         columns.append((known, (f"{alias}.{inner}", item.said.column)))
     if len({_same_name(output.rpartition(" AS ")[2]) for output in outputs}) < len(outputs):
         raise NotPushed(f"columns of {name or 'a subquery'} whose names differ too little")
-    return Source(name.lower(), alias, tuple(columns)), f"({written.sql(outputs or ['1'])}) AS {alias}"
+    return Source(name.lower(), alias, tuple(columns)), f"({text or written.sql(outputs or ['1'])}) AS {alias}"
