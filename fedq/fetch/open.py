@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import import_module
 
 from fedq.catalog.model import Catalog, Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.secrets import mask, read_secret
+from fedq.catalog.statistics import Link, TableStatistics
 from fedq.errors import ConnectionFailed, DriverMissing
+from fedq.fetch.knowledge import Knowledge, Links, Place
 from fedq.fetch.source import Source
 
 _CLASSES = {
@@ -21,6 +25,8 @@ _CLASSES = {
     "files": ("fedq.fetch.files.source", "FilesSource"),
     "generic": ("fedq.fetch.alchemy.source", "AlchemySource"),
 }
+#: kinds that are read in this process
+_LOCAL = ("sqlite", "duckdb", "files")
 
 
 def open_source(database: Database, learned: Callable[[str], None]) -> Source:
@@ -47,6 +53,7 @@ class Sources:
         self._secrets: set[str] = set()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
+        self._knowledge, self._links = Knowledge(), Links()
 
     def __getitem__(self, name: str) -> Source:
         with self._lock:
@@ -71,6 +78,30 @@ class Sources:
                 self._pool = ThreadPoolExecutor(max_workers=8, thread_name_prefix="fedq-describe")
             pool = self._pool
         return list(pool.map(_attempt, tasks))
+
+    def statistics(
+        self, wanted: Mapping[str, Sequence[TableSchema]], *, is_waiting: bool = True
+    ) -> dict[Place, TableStatistics | None]:
+        """What is known of the values of tables, by database and table; databases are asked side by side.
+
+        It is kept for a minute. None where nothing is known, or was not within two seconds; never an error.
+        """
+        return self._knowledge.of(wanted, self.__getitem__, is_waiting=is_waiting)
+
+    def link(self, database: str) -> Link | None:
+        """How far away a database is, as measured so far; None before anything was."""
+        return self._links.of(database, is_local=self._databases[database].kind in _LOCAL)
+
+    def observe(self, database: str, size: int, seconds: float) -> None:
+        """Learn from a pull: so many bytes arrived in so many seconds."""
+        self._links.pulled(database, size, seconds)
+
+    def describe(self, database: str, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
+        """Each table as it is now; what it took tells how far away the database is."""
+        source, started = self[database], time.perf_counter()
+        found = source.describe(tables)
+        self._links.answered(database, time.perf_counter() - started)
+        return found
 
     def close(self) -> None:
         """Close every connection."""
@@ -103,8 +134,8 @@ class QueryLookup:
 
     def databases_with(self, table: PhysicalTable) -> Sequence[tuple[str, PhysicalTable]]:
         """Every database that has such a table now. One that cannot be reached has none, as long as another has."""
-        names = [*self._sources.names(), *self._extra]
-        found = self._sources.side_by_side([lambda name=name: self.source(name).describe([table]) for name in names])  # type: ignore[misc]
+        names = tuple(dict.fromkeys((*self._sources.names(), *self._extra)))
+        found = self._sources.side_by_side([lambda name=name: self._ask(name, [table]) for name in names])  # type: ignore[misc]
         places, failures = [], []
         for name, answer in zip(names, found, strict=True):
             if isinstance(answer, (ConnectionFailed, DriverMissing)):
@@ -119,24 +150,45 @@ class QueryLookup:
         return places
 
     def describe(self, tables: Sequence[tuple[str, PhysicalTable]]) -> Sequence[TableSchema | None]:
-        """Each table as it is now; databases are asked side by side."""
+        """Each table as it is now, with its statistics where there is a plan to choose; databases are asked side by
+        side."""
         missing: dict[str, list[PhysicalTable]] = {}
         for name, table in tables:
             if (name, table) not in self._known:
                 missing.setdefault(name, []).append(table)
         if missing:
-            tasks = [
-                lambda name=name, wanted=wanted: self.source(name).describe(wanted) for name, wanted in missing.items()
-            ]
+            tasks = [lambda name=name, wanted=wanted: self._ask(name, wanted) for name, wanted in missing.items()]
             for (name, wanted), answer in zip(missing.items(), self._sources.side_by_side(tasks), strict=True):
                 if isinstance(answer, BaseException):
                     raise answer
                 assert isinstance(answer, Sequence)
                 self._known.update({(name, table): schema for table, schema in zip(wanted, answer, strict=True)})
-        return [self._known[pair] for pair in tables]
+        return self._with_statistics(tables)
+
+    def _ask(self, name: str, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
+        if name in self._extra:
+            return self._extra[name].describe(tables)
+        return self._sources.describe(name, tables)
+
+    def _with_statistics(self, pairs: Sequence[tuple[str, PhysicalTable]]) -> Sequence[TableSchema | None]:
+        """The descriptions. Statistics are asked for where there are several tables, and waited for where these are of
+        several databases: one database plans its own joins."""
+        found = [self._known[pair] for pair in pairs]
+        there = {(name, schema.table): schema for (name, _), schema in zip(pairs, found, strict=True) if schema}
+        wanted: dict[str, list[TableSchema]] = {}
+        for (name, _), schema in there.items():
+            if name not in self._extra:
+                wanted.setdefault(name, []).append(schema)
+        if len(there) < 2 or not wanted:
+            return found
+        known = self._sources.statistics(wanted, is_waiting=len({name for name, _ in there}) > 1)
+        return [
+            schema and replace(schema, statistics=known.get((name, schema.table)))
+            for (name, _), schema in zip(pairs, found, strict=True)
+        ]
 
     def known_names(self) -> Sequence[str]:
         """Table names of every database that answers, for suggestions."""
-        names = [*self._sources.names(), *self._extra]
+        names = tuple(dict.fromkeys((*self._sources.names(), *self._extra)))
         found = self._sources.side_by_side([lambda name=name: self.source(name).list_tables() for name in names])  # type: ignore[misc]
         return [table.name for answer in found if isinstance(answer, Sequence) for table in answer]

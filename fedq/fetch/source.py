@@ -23,6 +23,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.catalog.statistics import TableStatistics
 from fedq.plan.nodes import Output, Select
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class Source(Protocol):
     def describe(self, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
         """Each table as it is NOW (a cache is checked cheaply first), None where there is none; names match
         case-insensitively, exact first."""
+
+    def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+        """What the database knows of the values of tables that it described, by cheap questions only; None where it
+        knows nothing or does not tell."""
 
     def open(self, timeout: float | None = None) -> Session:
         """A session with a fresh snapshot; `timeout` in seconds is also set in the server."""

@@ -99,16 +99,17 @@ class _Facts:
         """Different values."""
         if self.is_unique and self.rows is not None:
             return max(1.0, self.rows)
-        if self.known.distinct is not None:
-            return max(1.0, self.known.distinct)
-        if self.column.type.family == "boolean":
+        known = self.known.distinct
+        if known is None and self.column.type.family == "boolean":
             return 2.0
         if self.column.type.family not in ("integer", "date") or self.known.low is None or self.known.high is None:
-            return None
+            return None if known is None else max(1.0, known)
         unit = 86_400.0 if self.column.type.family == "date" else 1.0
-        span = (_number(self.known.high) - _number(self.known.low)) / unit + 1
+        span = max(1.0, (_number(self.known.high) - _number(self.known.low)) / unit + 1)
+        if known is not None:
+            return max(1.0, min(known, span))
         # a narrow domain is full, as a rule; of a wide one nobody knows how much of it is used
-        return max(1.0, span) if self.rows is not None and 1 <= span <= self.rows / 4 else None
+        return max(1.0, min(span, self.rows)) if self.rows is not None and span <= 2 * self.rows else None
 
     @property
     def bounds(self) -> Sequence[Any]:

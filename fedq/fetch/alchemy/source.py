@@ -24,6 +24,7 @@ from sqlalchemy.engine.reflection import Inspector
 from fedq.catalog.model import Database
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.catalog.secrets import read_secret
+from fedq.catalog.statistics import TableStatistics
 from fedq.catalog.urls import full_url
 from fedq.errors import (
     CatalogError,
@@ -164,6 +165,10 @@ class AlchemySource:
             indexed=frozenset(_stored(dialect, name) for name in leading),
             is_view=table.name in views,
         )
+
+    def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+        """Nothing: there is no question that every database would answer."""
+        return [None] * len(tables)
 
     def open(self, timeout: float | None = None) -> AlchemySession:
         """A session in one transaction, a snapshot where the database has them."""

@@ -32,7 +32,7 @@ class Tables:
     """The tables and views of one attached database as they are now; a bare name is looked for in `schemas`."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, database: str, schemas: Sequence[str], policy: str) -> None:
-        self._cursor, self._database, self._schemas, self._policy = cursor, database, schemas, policy
+        self.cursor, self._database, self._schemas, self._policy = cursor, database, schemas, policy
         found = cursor.execute(_TABLES, {"database": database}).fetchall()
         self._found = {(schema, name): (is_view, rows, sql) for schema, name, is_view, rows, sql in found}
         # a view's columns have the collation of what they come from, which nothing tells
@@ -58,9 +58,9 @@ class Tables:
         collations = {} if is_view else declared_collations(sql or "")
         columns = [
             self._column(column, type_, collations, is_nullable=is_nullable, is_view=is_view)
-            for column, type_, is_nullable in self._cursor.execute(_COLUMNS, where).fetchall()
+            for column, type_, is_nullable in self.cursor.execute(_COLUMNS, where).fetchall()
         ]
-        key = self._cursor.execute(_KEY, where).fetchone()
+        key = self.cursor.execute(_KEY, where).fetchone()
         return TableSchema(
             PhysicalTable(schema, name),
             tuple(columns),

@@ -17,8 +17,10 @@ import duckdb
 
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.catalog.statistics import TableStatistics
 from fedq.fetch.duckdb.engine import DuckDBSession, Engine, error_facts, explained, refused_file, text
 from fedq.fetch.duckdb.schema import Tables
+from fedq.fetch.duckdb.statistics import statistics
 
 Answer = TypeVar("Answer")
 #: seconds in which a file may be written twice without its time of change telling
@@ -55,6 +57,10 @@ class DuckDBSource:
         if missing:
             known.update(self._ask(lambda found: {table: found.describe(table) for table in missing}))
         return [known[table] for table in tables]
+
+    def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+        """What the file keeps of its tables' values; None of views."""
+        return self._ask(lambda found: [statistics(found.cursor, schema) for schema in tables])
 
     def _stamp(self) -> object:
         """What changes with every write to the file; None when that cannot be told, the last write being too young."""

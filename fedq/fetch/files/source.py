@@ -21,10 +21,12 @@ import pyarrow as pa
 
 from fedq.catalog.model import Database
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
+from fedq.catalog.statistics import TableStatistics
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import AmbiguousTable, ConnectionFailed, DatabaseError
 from fedq.fetch.duckdb.engine import DuckDBSession, Engine, error_facts, explained
 from fedq.fetch.files.layout import FileTable, base_of, is_glob, tables_of
+from fedq.fetch.files.statistics import statistics
 from fedq.fetch.files.views import Ragged, view_of
 from fedq.fetch.source import Select
 from fedq.types import parse_type
@@ -115,6 +117,20 @@ class FilesSource:
         columns = [Column(name, parse_type(type_), name, type_, policy=self._policy) for name, type_, *_ in described]
         schema = TableSchema(PhysicalTable(None, table.name), tuple(columns), rows=view.rows)
         return _Known(table, stamp, schema, is_certain)
+
+    def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+        """What the files' footers and sizes tell; None of a table that is not known any more."""
+        cursor = self._engine.cursor()
+        try:
+            known = [self._known.get(schema.table.name) for schema in tables]
+            return [
+                statistics(cursor, found.table, schema) if found is not None else None
+                for schema, found in zip(tables, known, strict=True)
+            ]
+        except duckdb.Error as error:
+            raise explained(self.name, *error_facts(error), None) from error
+        finally:
+            cursor.close()
 
     def open(self, timeout: float | None = None) -> FilesSession:
         """A session over the files."""

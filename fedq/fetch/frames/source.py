@@ -17,6 +17,7 @@ import duckdb
 import pyarrow as pa
 
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
+from fedq.catalog.statistics import TableStatistics
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery, ParameterError
 from fedq.fetch.duckdb.engine import DuckDBSession, Engine, error_facts
@@ -71,6 +72,10 @@ class FramesSource:
             cursor.close()
         columns = tuple(Column(column, parse_type(type_), column, type_) for column, type_, *_ in described)
         return TableSchema(PhysicalTable(None, name), columns, rows=float(table.num_rows))
+
+    def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+        """How many rows each frame has; of its values nothing is known before they are looked at."""
+        return [TableStatistics(schema.rows) for schema in tables]
 
     def open(self, timeout: float | None = None) -> DuckDBSession:
         """A session over the frames; one that is no table is not there."""

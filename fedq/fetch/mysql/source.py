@@ -14,18 +14,22 @@ from typing import TypeVar
 
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.catalog.statistics import TableStatistics
 from fedq.dialects.mysql import SQL_MODE
 from fedq.errors import ConnectionFailed, FedqError
 from fedq.fetch.mysql.connect import Connector, Link
 from fedq.fetch.mysql.describe import describe, list_tables
 from fedq.fetch.mysql.errors import GONE, classify, number_of
 from fedq.fetch.mysql.session import SMALL_SECONDS, MySQLSession, begin, deadline, use_limit, use_mode
+from fedq.fetch.mysql.statistics import statistics
 from fedq.fetch.pools import Pool
 
 #: seconds the server waits for a reader that is busy with other databases
 PATIENT = 86_400
 #: seconds to connect for a KILL
 SIDE_SECONDS = 3.0
+#: table access denied, column access denied, no such table, unknown column, no such function
+REFUSED = (1142, 1143, 1146, 1054, 1305)
 #: connections of one database
 POOL_SIZE = 4
 
@@ -42,6 +46,7 @@ class MySQLSource:
         default = database.schema or self._connector.address.database
         self._schemas = tuple(dict.fromkeys([*([default] if default else []), *database.schemas]))
         size = int(database.options.get("max_connections") or POOL_SIZE)
+        self._has_no_stored = False
         self._pool = Pool(self.name, connect=self._connector.connect, close=Link.close, size=size)
 
     def list_tables(self) -> Sequence[PhysicalTable]:
@@ -51,6 +56,28 @@ class MySQLSource:
     def describe(self, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
         """Each table as it is now, read each time. Raises: ConnectionFailed, DatabaseError."""
         return self._ask_briefly(lambda link: describe(link.wire.ask, tables, self._schemas, self._policy))
+
+    def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+        """What the server knows of the tables' values, in a few small questions. Raises: ConnectionFailed,
+        DatabaseError."""
+        return self._ask_briefly(lambda link: statistics(link.wire.ask, self._ask_stored(link), tables))
+
+    def _ask_stored(self, link: Link) -> Callable[[str], list[list[bytes | None]]]:
+        """Ask what most users may not read, and MySQL does not have; refused once, it is not asked again."""
+        from pymysql import MySQLError
+
+        def ask(sql: str) -> list[list[bytes | None]]:
+            if self._has_no_stored or not link.is_mariadb:
+                return []
+            try:
+                return link.wire.ask(sql)
+            except MySQLError as error:
+                if number_of(error) not in REFUSED:
+                    raise
+                self._has_no_stored = True
+                return []
+
+        return ask
 
     def open(self, timeout: float | None = None) -> MySQLSession:
         """A session with a fresh snapshot; its statements end after `timeout` seconds, in the server too.

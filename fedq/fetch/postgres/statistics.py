@@ -52,14 +52,14 @@ def _column(column: Column, row: Any, rows: float | None) -> ColumnStatistics:
     values = [value_of(value, column.type) for value in _array(row["common"])]
     bounds = tuple(value for raw in _array(row["bounds"]) if (value := value_of(raw, column.type)) is not None)
     common = tuple(pair for pair in zip(values, row["frequencies"] or (), strict=False) if pair[0] is not None)
-    is_text = column.type.family == "text"
+    seen = () if column.type.family == "text" else (*bounds, *(value for value, _ in common))
     return ColumnStatistics(
         distinct=None if distinct is None else max(1.0, distinct),
         null_share=row["null_frac"],
         most_common=common,
         bounds=bounds,
-        low=None if is_text or not bounds else min(bounds),
-        high=None if is_text or not bounds else max(bounds),
+        low=min(seen, default=None),
+        high=max(seen, default=None),
         width=float(row["avg_width"]),
     )
 

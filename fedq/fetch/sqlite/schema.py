@@ -108,11 +108,11 @@ class Reader:
     """Reads the schema of one database over one connection, inside of that connection's transaction."""
 
     def __init__(self, connection: sqlite3.Connection, policy: str, file: object = None) -> None:
-        self._connection, self._policy, self._file = connection, policy, file
+        self.connection, self._policy, self._file = connection, policy, file
         self._is_utf16 = str(self._value("PRAGMA encoding")).upper().startswith("UTF-16")
 
     def _value(self, sql: str, *parameters: object) -> object:
-        row = self._connection.execute(sql, parameters).fetchone()
+        row = self.connection.execute(sql, parameters).fetchone()
         return row[0] if row else None
 
     def version(self) -> object:
@@ -121,7 +121,7 @@ class Reader:
 
     def tables(self) -> list[Table]:
         """Every table and view a user made, virtual ones too, but not what they keep their data in."""
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND type <> 'shadow' "
             "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name"
         )
@@ -147,7 +147,7 @@ class Reader:
     def _columns(self, table: str) -> list[Declared]:
         # hidden = 1 are the parameters of a virtual table; generated columns are 2 and 3
         sql = 'SELECT name, type, "notnull", pk FROM pragma_table_xinfo(?) WHERE hidden <> 1'
-        rows = self._connection.execute(sql, (table,)).fetchall()
+        rows = self.connection.execute(sql, (table,)).fetchall()
         collations = self._collations(table)
         return [
             Declared(name, kind, bool(is_not_null), key, collations.get(name.lower(), "BINARY"))
@@ -163,7 +163,7 @@ class Reader:
         return not self._value("SELECT 1 FROM pragma_index_list(?) WHERE origin = 'pk'", table)
 
     def _indexed(self, table: str) -> Iterable[str]:
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT i.name FROM pragma_index_list(?) AS l, pragma_index_info(l.name) AS i "
             "WHERE i.seqno = 0 AND i.name IS NOT NULL AND NOT l.partial", (table,)
         )  # fmt: skip
@@ -220,13 +220,13 @@ class Reader:
         outputs = ", ".join(f"group_concat(DISTINCT typeof({SQLITE.quote(name)}))" for name in names)
         sql = f"SELECT {outputs} FROM (SELECT * FROM {SQLITE.quote(table)} LIMIT {_SAMPLE})"
         steps = iter(range(_SAMPLE_STEPS // 10_000))
-        self._connection.set_progress_handler(lambda: next(steps, None) is None, 10_000)
+        self.connection.set_progress_handler(lambda: next(steps, None) is None, 10_000)
         try:
-            row = self._connection.execute(sql).fetchone()
+            row = self.connection.execute(sql).fetchone()
         except sqlite3.Error:  # too expensive, or a view over something that is gone: reading it will say so
             return {}
         finally:
-            self._connection.set_progress_handler(None, 0)
+            self.connection.set_progress_handler(None, 0)
         return {name: set((text or "").split(",")) - {"", "null"} for name, text in zip(names, row, strict=True)}
 
     def rows(self, table: Table, schema: TableSchema) -> float | None:

@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.catalog.statistics import TableStatistics
 from fedq.dialects.sqlite import SQLITE
 from fedq.errors import DatabaseError, ValueNotRepresentable
 from fedq.fetch.blocks import batches, inferred_batches
@@ -32,6 +33,7 @@ from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
 from fedq.fetch.sqlite.connection import Connection, Limit, explained, primary_code
 from fedq.fetch.sqlite.schema import Reader, Table, rowid_name, type_of
+from fedq.fetch.sqlite.statistics import statistics
 from fedq.fetch.values import UndecodableText
 
 Answer = TypeVar("Answer")
@@ -73,6 +75,10 @@ class SQLiteSource:
     def describe(self, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
         """Each table as it is now, None where there is none; SQLite's names are the same in any case."""
         return self._ask(lambda reader: [self._described(reader, table) for table in tables])
+
+    def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+        """What is known of the tables' values without reading them; None of views."""
+        return self._ask(lambda reader: [statistics(reader.connection, schema) for schema in tables])
 
     def _ask(self, question: Callable[[Reader], Answer]) -> Answer:
         connection, is_usable = self._take(), False
