@@ -51,8 +51,8 @@ class Carrier:
 PLAIN = "{k}::VARCHAR"
 QUOTED = "'''' || replace({k}::VARCHAR, '''', '''''') || ''''"
 NUL = "contains({k}::VARCHAR, chr(0))"
-#: what every database has: Python's `datetime.date` is no wider
-COMMON_DATES = "NOT isfinite({k}) OR year({k}) NOT BETWEEN 1 AND 9999"
+#: a date as text in quotes; NULL for those that only some databases have: infinite, before Christ, of five digits
+QUOTED_DATE = "CASE WHEN isfinite({k}) AND year({k}) BETWEEN 1 AND 9999 THEN '''' || {k}::VARCHAR || '''' END"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,19 @@ from typing import Any
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
-from fedq.dialects.carriers import Carrier, Keys, Target
+from fedq.dialects.carriers import NUL, PLAIN, QUOTED, Carrier, Keys, Spelling, Target, listed
 from fedq.types import Type
 
 #: digits of DuckDB's widest decimal; a longer literal would be a DOUBLE
 _MAX_DIGITS = 38
 #: keys up to this number are a list of constants
 _FEW = 50
+_SPELLINGS = {
+    "integer": Spelling(PLAIN),
+    "text": Spelling(QUOTED, NUL),
+    "date": Spelling(f"'DATE ' || {QUOTED}"),
+    "uuid": Spelling(f"'UUID ' || {QUOTED}"),
+}
 #: what separates texts: the control character for it
 _UNIT, _MARK = "\x1f", "chr(31)"
 
@@ -88,7 +94,11 @@ class DuckDBDialect(Dialect):
         """One text cast to a list: a list of constants takes thirty times as long to parse. A few stay a list, which
         lets whole row groups be passed over."""
         lists = [_list_of(target.type, f"k{number}") for number, target in enumerate(targets)]
-        if count <= _FEW or None in lists:
+        if count <= _FEW:
+            spellings = [_SPELLINGS.get(target.type.family) for target in targets]
+            known = [spelling for spelling in spellings if spelling is not None]
+            return listed(targets, known) if len(known) == len(spellings) else None
+        if None in lists:
             return None
         parts: list[str | Keys] = [", ".join(target.sql for target in targets)]
         if len(targets) > 1:

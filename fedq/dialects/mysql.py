@@ -20,7 +20,7 @@ from typing import Any
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
-from fedq.dialects.carriers import COMMON_DATES, PLAIN, QUOTED, Carrier, Spelling, Target, listed
+from fedq.dialects.carriers import PLAIN, QUOTED, QUOTED_DATE, Carrier, Spelling, Target, listed
 from fedq.types import Comparison, Type
 
 #: a text literal is its characters (no backslash escapes), " is no identifier (no ANSI_QUOTES), nothing is cut silently
@@ -169,7 +169,7 @@ def _spelling(target: Target) -> Spelling | None:
         case "integer" | "decimal" if base_type(column.native) not in _MOMENTS:
             return Spelling(PLAIN)
         case "date" if base_type(column.native) == "date":
-            return Spelling(f"'DATE ' || {QUOTED}", COMMON_DATES)
+            return Spelling(f"'DATE ' || {QUOTED_DATE}")
         case "uuid" if base_type(column.native) == "uuid":
             return Spelling(QUOTED)
         case "text" if column.collation is None or has_own_rule(column):

@@ -65,6 +65,7 @@ _TEXTS = ("text", "varchar")
 _LOOSE_TEXTS = ("bpchar", "name", "citext")  # padding; names cut to 63 bytes; letter case
 _TEXT_NATIVE = re.compile(r'text|citext|name|"char"|character(?: varying)?(?:\(\d+\))?|enum .*')
 _MOST_DIGITS = 38
+_KEYED_TEXT = r"text|character varying(\(\d+\))?|(?P<is_padded>character(\(\d+\))?)"
 #: elements of an array, as the local engine writes them; PostgreSQL's texts have no NUL, so none equals one with it
 _TEXT_ELEMENT = (
     "CASE WHEN NOT contains({k}, chr(0)) THEN "
@@ -222,8 +223,8 @@ def _array(target: Target) -> tuple[str, Spelling] | None:
     if family == "uuid" and column.native == "uuid":
         return "uuid[]", Spelling(PLAIN)
     is_unicode = not (column.collation or "").endswith(FOREIGN_ENCODING)
-    if family == "text" and is_unicode and re.fullmatch(r"text|character varying(\(\d+\))?", column.native):
-        return "text[]", Spelling(_TEXT_ELEMENT)
+    if family == "text" and is_unicode and (found := re.fullmatch(_KEYED_TEXT, column.native)):
+        return "bpchar[]" if found["is_padded"] else "text[]", Spelling(_TEXT_ELEMENT)
     return None
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
-from fedq.dialects.carriers import COMMON_DATES, NUL, PLAIN, QUOTED, Carrier, Spelling, Target, listed
+from fedq.dialects.carriers import NUL, PLAIN, QUOTED, QUOTED_DATE, Carrier, Spelling, Target, listed
 from fedq.types import Comparison, Type
 
 #: digits that every double keeps
@@ -31,7 +31,7 @@ _MANY = 20_000
 _SPELLINGS = {
     "integer": Spelling(PLAIN, f"{{k}} NOT BETWEEN {-(2**63)} AND {2**63 - 1}"),
     "text": Spelling(QUOTED, NUL),
-    "date": Spelling(QUOTED, COMMON_DATES),
+    "date": Spelling(QUOTED_DATE),
 }
 
 
