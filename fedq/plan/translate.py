@@ -63,7 +63,11 @@ def translate(node: exp.Expr, speaker: Speaker) -> Offer:
         positive = node.copy()
         positive.set("negate", None)
         return _negation(positive, speaker)
-    offer = _leaf(node, speaker)
+    return _of_clean(_leaf(node, speaker), node, speaker)
+
+
+def _of_clean(offer: Offer, node: exp.Expr, speaker: Speaker) -> Offer:
+    """The offer, a HINT where a column is cleaned while it is read."""
     columns = [found[1] for column in node.find_all(exp.Column) if (found := speaker.resolve(column)) is not None]
     return replace(offer, is_exact=offer.is_exact and not any(map(is_cleaned, columns)))
 
@@ -163,7 +167,7 @@ def _negation(node: exp.Expr, speaker: Speaker) -> Offer:
         case exp.Between():
             return _negation(_as_range(inner), speaker)
         case exp.In() if inner.args.get("query") is None:
-            return _membership(inner, speaker, is_negated=True)
+            return _of_clean(_membership(inner, speaker, is_negated=True), inner, speaker)
         case exp.Is():
             return _is_test(inner, speaker, is_negated=True)
     opposite = _OPPOSITES.get(type(inner))

@@ -18,6 +18,7 @@ from fedq.errors import (
     ReadOnlyError,
     TableNotFound,
 )
+from fedq.fetch.computed import ComputedThere
 
 #: everything the driver raises when something is wrong on its side, the network's or the server's
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
@@ -32,7 +33,10 @@ _CONNECT_HINTS = {
     "42501": "The user may not connect to this database: GRANT CONNECT.",
 }
 _LOST = ("57P01", "57P02", "57P03", "57P05", "25P03", "25P04")
+#: a computed number or moment does not fit its type: what DuckDB raises too
+_OUT_OF_RANGE = ("22003", "22008")
 _HINTS = {
+    **dict.fromkeys(_OUT_OF_RANGE, "A value is too large for its type: cast it to a larger one."),
     "42P01": "No such table in the search path: check the name, or write schema.table.",
     "42703": "No such column: check the name.",
     "25006": "Queries only read; write with `execute`.",
@@ -69,6 +73,7 @@ def read_error(error: BaseException, database: str, *, timeout: float | None = N
         message = f"database {database!r}: {says} ({state})"
         kinds: dict[str | None, type[FedqError]] = {
             "42P01": TableNotFound, "42703": ColumnNotFound, "25006": ReadOnlyError,
+            **dict.fromkeys(_OUT_OF_RANGE, ComputedThere),
         }  # fmt: skip
         hint = _HINTS.get(state or "") or getattr(error, "hint", None) or "The words are PostgreSQL's own."
         return kinds.get(state, DatabaseError)(message, hint=hint, database=database, sqlstate=state)
