@@ -1,6 +1,6 @@
 """A value that a database could not compute: an overflow is the same error wherever the value was computed.
 
-    select i + 1 …     local engine: ComputeError     PostgreSQL, 22003: ComputeError, and a DatabaseError all the same
+select i + 1 …     local engine: ComputeError     PostgreSQL, 22003: ComputeError, and a DatabaseError all the same
 """
 
 from __future__ import annotations
