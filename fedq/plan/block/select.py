@@ -120,7 +120,7 @@ class _Select:
         while isinstance(node, exp.Paren):
             node = node.this
         if isinstance(node, exp.Window):
-            return window(node, self.select, self._speaker(has_aggregates=True))
+            return window(node, self._speaker(has_aggregates=True))
         if is_aggregate(node):
             return aggregate(node, self._speaker(), self.scope)
         if self.is_grouped and not isinstance(node, exp.Column) and (key := self._key_of(node)) is not None:
@@ -326,11 +326,16 @@ class _Select:
 
 
 def own_parts(node: exp.Expr) -> Iterator[exp.Expr]:
-    """A node and what is below it, but not what is in subqueries and windows."""
-    if isinstance(node, (exp.Query, exp.Window)):
+    """A node and what is below it, but not what is in subqueries; of a window what it is computed from."""
+    if isinstance(node, exp.Query):
         return
-    yield node
-    for child in node.iter_expressions():
+    if isinstance(node, exp.Window):
+        function = node.this.this if isinstance(node.this, exp.Filter) else node.this
+        inside = [child for part in (node, function) for child in part.iter_expressions() if child is not node.this]
+    else:
+        yield node
+        inside = list(node.iter_expressions())
+    for child in inside:
         yield from own_parts(child)
 
 
