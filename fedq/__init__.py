@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from fedq.federation import Federation as Federation
     from fedq.federation import connect as connect
     from fedq.federation import default as default
+    from fedq.federation import execute as execute
     from fedq.federation import explain as explain
     from fedq.federation import query as query
     from fedq.federation import use as use
     from fedq.plan.nodes import Plan as Plan
     from fedq.result import Result as Result
+    from fedq.write.written import Written as Written
 
 __version__ = "0.1.0"
 
@@ -35,8 +37,10 @@ _LAZY = {
     "Options": "fedq.call",
     "Plan": "fedq.plan.nodes",
     "Result": "fedq.result",
+    "Written": "fedq.write.written",
     "connect": "fedq.federation",
     "default": "fedq.federation",
+    "execute": "fedq.federation",
     "explain": "fedq.federation",
     "query": "fedq.federation",
     "use": "fedq.federation",

@@ -1,0 +1,496 @@
+"""Writes to MySQL and MariaDB: LOAD DATA LOCAL where the server takes it, INSERT of many rows where it does not.
+
+    insert           LOAD DATA LOCAL INFILE … (a, @b) SET b = UNHEX(@b)
+    update           UPDATE t JOIN (SELECT 1 AS k0, 'x' AS v0 UNION ALL SELECT …) s ON t.id = s.k0 SET t.name = s.v0
+    delete           DELETE FROM t WHERE (a, b) IN ((1, 2), …)
+
+LOAD DATA LOCAL turns errors into warnings and skips rows: so rows and warnings are counted, and anything but "all rows,
+no warning" undoes the transaction. Its isolation is SERIALIZABLE, which here means that what is read is locked: a row
+that was read cannot be changed by somebody else before it is written. The server may only ask for data right after our
+own LOAD DATA, and never gets a file.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fedq.catalog.schema import Column, TableSchema
+from fedq.dialects.mysql import MYSQL, SQL_MODE, base_type, character_set
+from fedq.errors import ConnectionLost, DatabaseError, FedqError, ReadOnlyError, ValueNotRepresentable
+from fedq.fetch import tabtext
+from fedq.fetch.mysql.connect import Connector, Link
+from fedq.fetch.mysql.errors import READ_ONLY, classify, number_of
+from fedq.fetch.mysql.session import MySQLSession, use_mode
+from fedq.fetch.mysql.source import MySQLSource, _settle
+from fedq.fetch.mysql.wire import FULL, length_encoded
+from fedq.fetch.source import Source
+from fedq.fetch.writer import Begin, Conflict, Position, WriterSource, columns_of, first_row, slices, unfit
+
+if TYPE_CHECKING:
+    import pymysql
+
+T = TypeVar("T")
+_FOUND_ROWS, _LOCAL_FILES = 2, 128
+#: bytes of one statement, far below the smallest max_allowed_packet in use
+_STATEMENT = 1 << 20
+_KEYS, _JOINED = 900, 400
+#: fewer rows than this are one INSERT
+_FEW = 100
+_NO_LOCAL = (1148, 3948, 3950, 4166)
+_CONFLICTS = (1205, 1213, 1020)
+_TAKEN = (1062, 1586)
+_UNFIT = (1264, 1265, 1292, 1366, 1367, 1406, 1411, 1048, 1263, 4025)
+
+
+class _Connector(Connector):
+    """Connects such that LOAD DATA LOCAL is possible, and an UPDATE says how many rows it found."""
+
+    def __init__(self, plain: Connector) -> None:
+        super().__init__(plain.name, "", plain._options, plain._password)
+        self.address = plain.address
+
+    def _driver(self, deadline: float) -> pymysql.connections.Connection[Any]:
+        driver = super()._driver(deadline)
+        driver.client_flag |= _FOUND_ROWS | _LOCAL_FILES
+        return driver
+
+
+class MySQLWriter:
+    """One connection that may write."""
+
+    is_reusable = can_prepare = True
+
+    def __init__(self, source: MySQLSource) -> None:
+        self.name, self._plain = source.name, source
+        self._connector = _Connector(source._connector)
+        self._link: Link | None = None
+        self._begin = Begin()
+        self._is_prepared = False
+        self._has_local = True
+
+    @property
+    def link(self) -> Link:
+        """The connection."""
+        assert self._link is not None
+        return self._link
+
+    def begin(self, begin: Begin) -> None:
+        """Start a transaction."""
+        self._begin, self._is_prepared = begin, False
+        is_old = self._link is not None
+        if self._link is None or self._link.wire.is_broken or self._link.is_foreign:
+            self._link, is_old = self._connected(), False
+        try:
+            self._start()
+        except ConnectionLost:
+            if not is_old:
+                raise
+            self._link = self._connected()
+            self._start()
+
+    def _connected(self) -> Link:
+        link = self._connector.connect()
+        _settle(link)
+        isolation = "tx_isolation" if link.is_mariadb else "transaction_isolation"
+        link.wire.ask(f"SET {isolation} = 'SERIALIZABLE', unique_checks = 1, foreign_key_checks = 1")
+        return link
+
+    def _start(self) -> None:
+        mode = "READ ONLY" if self._begin.is_read_only else "READ WRITE"
+        if self._begin.is_autocommit or self._begin.is_read_only:
+            self._run(f"SET SESSION TRANSACTION {mode}")
+        use_mode(self.link, self.link.sql_mode if self._begin.is_autocommit else SQL_MODE)
+        if self._begin.is_autocommit:
+            return
+        if self._begin.gid is not None and not self._begin.is_read_only:
+            self._run(f"XA START {MYSQL.text(self._begin.gid)}")
+        else:
+            self._run("START TRANSACTION")
+
+    @property
+    def source(self) -> Source:
+        """The database within the transaction."""
+        return WriterSource(self._plain, lambda: _Session(self._plain, self.link, None))
+
+    def insert(self, schema: TableSchema, data: pa.Table) -> int:
+        """Append rows."""
+        self._check(schema, data)
+        if data.num_rows > _FEW and self._has_local:
+            try:
+                return self._load(schema, data)
+            except DatabaseError as error:
+                if error.facts.get("number") not in _NO_LOCAL:
+                    raise
+                self._has_local = False
+        names = ", ".join(map(MYSQL.quote, data.column_names))
+        rows = 0
+        for values in self._tuples(schema, data):
+            rows += self._run(f"INSERT INTO {_table(schema)} ({names}) VALUES {values}")
+        return rows
+
+    def _load(self, schema: TableSchema, data: pa.Table) -> int:
+        columns = columns_of(schema, data)
+        targets, sets = [], []
+        for index, (column, field) in enumerate(zip(columns, data.schema, strict=True)):
+            name = MYSQL.quote(column.physical)
+            wrapped = _wrapped(column, field.type, f"@c{index}")
+            targets.append(name if wrapped is None else f"@c{index}")
+            if wrapped is not None:
+                sets.append(f"{name} = {wrapped}")
+        sql = (
+            f"LOAD DATA LOCAL INFILE 'fedq' INTO TABLE {_table(schema)} CHARACTER SET utf8mb4 "
+            "FIELDS TERMINATED BY '\t' ENCLOSED BY '' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' "
+            f"({', '.join(targets)}){' SET ' + ', '.join(sets) if sets else ''}"
+        )
+        plain = [not pa.types.is_string(field.type) for field in data.schema]
+        rows = self._run(sql, tabtext.chunks(data, [texts] * data.num_columns, is_plain=plain))
+        if rows != data.num_rows or self.link.wire.warnings:
+            raise self._not_all(rows, data.num_rows, schema)
+        return rows
+
+    def _not_all(self, rows: int, wanted: int, schema: TableSchema) -> FedqError:
+        """LOAD DATA skipped rows or changed values: the first warning says which and why."""
+        found = self.link.wire.ask("SHOW WARNINGS LIMIT 3")
+        numbers = [int(row[1] or 0) for row in found]
+        said = "; ".join((row[2] or b"").decode(errors="replace") for row in found) or "no reason given"
+        message = f"database {self.name!r}, table {schema.table.name!r}: {wanted - rows:,} of {wanted:,} rows refused"
+        if rows == wanted:
+            message = f"database {self.name!r}, table {schema.table.name!r}: it would change values"
+        facts: dict[str, Any] = {
+            "database": self.name,
+            "table": schema.table.name,
+            "number": numbers[0] if numbers else None,
+        }
+        kind = DatabaseError if numbers and numbers[0] in _TAKEN else ValueNotRepresentable
+        return kind(f"{message}: {said}", hint="Nothing was written. Rows are counted from 1 there.", **facts)
+
+    def upsert(self, schema: TableSchema, key: Sequence[str], data: pa.Table) -> int:
+        """Change the rows whose key is there, append the others.
+
+        Not ON DUPLICATE KEY UPDATE: that also changes a row that merely shares another unique value.
+        """
+        self._check(schema, data)
+        rest = [name for name in data.column_names if name not in key]
+        names = ", ".join(map(MYSQL.quote, data.column_names))
+        for stage in self._stages(schema, data):
+            match = _match(schema, key, key)
+            if rest:
+                sets = ", ".join(f"t.{MYSQL.quote(name)} = s.{MYSQL.quote(name)}" for name in rest)
+                self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
+            chosen = ", ".join(f"s.{MYSQL.quote(name)}" for name in data.column_names)
+            is_new = f"t.{MYSQL.quote(key[0])} IS NULL"
+            self._run(
+                f"INSERT INTO {_table(schema)} ({names}) SELECT {chosen} FROM {stage} "
+                f"LEFT JOIN {_table(schema)} t ON {match} WHERE {is_new}"
+            )
+        return int(data.num_rows)
+
+    def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
+        """Change the rows of these keys."""
+        self._check(schema, values)
+        names = [f"k{index}" for index in range(keys.num_columns)] + [
+            f"v{index}" for index in range(values.num_columns)
+        ]
+        columns = [*columns_of(schema, keys), *columns_of(schema, values)]
+        data = pa.table([*keys.columns, *values.columns], names=names)
+        sets = ", ".join(f"t.{MYSQL.quote(name)} = s.v{index}" for index, name in enumerate(values.column_names))
+        match = _match(schema, keys.column_names, names[: keys.num_columns])
+        return sum(
+            self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
+            for stage in self._stages(schema, data, columns)
+        )
+
+    def delete(self, schema: TableSchema, keys: pa.Table) -> int:
+        """Delete the rows of these keys."""
+        columns, rows = columns_of(schema, keys), 0
+        if set(schema.key) <= set(keys.column_names) and schema.key:
+            names = ", ".join(MYSQL.quote(name) for name in keys.column_names)
+            for piece in slices(keys.combine_chunks(), _KEYS):
+                found = ", ".join(f"({', '.join(row)})" for row in _literals(piece, columns))
+                rows += self._run(f"DELETE FROM {_table(schema)} WHERE ({names}) IN ({found})")
+            return rows
+        match = _match(schema, keys.column_names, keys.column_names)
+        for stage in self._stages(schema, keys):
+            rows += self._run(f"DELETE t FROM {_table(schema)} t JOIN {stage} ON {match}")
+        return rows
+
+    def clear(self, schema: TableSchema) -> int:
+        """Delete all rows."""
+        return self._run(f"DELETE FROM {_table(schema)}")
+
+    def run(self, sql: str) -> int:
+        """One statement; the server takes no two."""
+        return self._run(sql)
+
+    def _stages(self, schema: TableSchema, data: pa.Table, columns: Sequence[Column] = ()) -> Iterator[str]:
+        """The rows as derived tables `s`, some hundreds each."""
+        columns = columns or columns_of(schema, data)
+        for piece in slices(data.combine_chunks(), _JOINED):
+            rows = iter(_literals(piece, columns))
+            first = ", ".join(
+                f"{value} AS {MYSQL.quote(name)}" for value, name in zip(next(rows), data.column_names, strict=True)
+            )
+            selects = [f"SELECT {first}", *("SELECT " + ", ".join(row) for row in rows)]
+            yield f"({' UNION ALL '.join(selects)}) s"
+
+    def _tuples(self, schema: TableSchema, data: pa.Table) -> Iterator[str]:
+        """The rows as `(1, 'x'), (2, 'y')`, a megabyte at a time."""
+        parts: list[str] = []
+        size = 0
+        for piece in slices(data.combine_chunks(), 10_000):
+            for row in _literals(piece, columns_of(schema, data)):
+                part = f"({', '.join(row)})"
+                if parts and size + len(part) > _STATEMENT:
+                    yield ", ".join(parts)
+                    parts, size = [], 0
+                parts.append(part)
+                size += len(part)
+        if parts:
+            yield ", ".join(parts)
+
+    def _check(self, schema: TableSchema, data: pa.Table) -> None:
+        for column, array in zip(columns_of(schema, data), data.columns, strict=True):
+            for mask, reason in problems(array, column):
+                if (row := first_row(mask)) is not None:
+                    raise unfit(self.name, schema.table, column, row, array[row].as_py(), reason)
+
+    def _run(self, sql: str, pieces: Iterator[bytes] | None = None) -> int:
+        """Run a statement, sending `pieces` when the server asks for them; returns the rows it changed."""
+        from pymysql import MySQLError
+
+        wire = self.link.wire
+        try:
+            wire.until(None)
+            wire._command(b"\x03" + sql.encode())
+            first = wire._packet()
+            if first[0] == 0xFB and pieces is not None:
+                self._send(pieces)
+                first = wire._packet()
+            if first[0] == 0xFB:  # it asks for a file of this machine
+                wire.is_broken = True
+                raise ConnectionLost(f"database {self.name!r}: the server asks for a file", database=self.name)
+            if first[0] != 0:
+                raise self._has_rows(first)
+            wire._ended(first)
+            return length_encoded(first, 1)[0] or 0
+        except (MySQLError, TimeoutError, OSError) as error:
+            raise self._explained(error) from error
+        except FedqError:
+            raise
+        except BaseException:  # Ctrl-C: what the server does now is not known
+            wire.is_broken = True
+            raise
+
+    def _has_rows(self, first: bytes) -> FedqError:
+        self.link.wire.is_broken = True
+        return DatabaseError(f"database {self.name!r}: the statement returns rows", hint="Use query(native=…).")
+
+    def _send(self, pieces: Iterator[bytes]) -> None:
+        """Data as packets, ended by an empty one; the server numbers them on from its own request, which was 1."""
+        line, number = self.link.wire._socket, 2
+        try:
+            for piece in pieces:
+                for start in range(0, len(piece), FULL - 1):
+                    part = memoryview(piece)[start : start + FULL - 1]
+                    line.sendall(struct.pack("<I", len(part) | (number & 0xFF) << 24))
+                    line.sendall(part)
+                    number += 1
+        finally:
+            line.sendall(struct.pack("<I", (number & 0xFF) << 24))
+
+    def _explained(self, error: BaseException) -> FedqError:
+        number, found = number_of(error), classify(error, self.name)
+        facts: dict[str, Any] = {"database": self.name, "number": number}
+        if isinstance(found, ConnectionLost):
+            self.link.wire.is_broken = True
+            found.hint = "What was not committed is undone; look whether the last commit arrived."
+        if number in _CONFLICTS:
+            return Conflict(found.message, **facts)
+        if number in READ_ONLY:
+            hint = "The server or the session only reads: write to the primary, with a user that may."
+            return ReadOnlyError(found.message, hint=hint, **facts)
+        if number in _UNFIT:
+            return ValueNotRepresentable(found.message, hint="Convert the value first; nothing was written.", **facts)
+        if number in _TAKEN:
+            hint = "Nothing was written. mode='upsert' changes rows whose key is there."
+            return DatabaseError(found.message, hint=hint, **facts)
+        return found
+
+    def prepare(self) -> None:
+        """The first phase."""
+        gid = MYSQL.text(self._begin.gid or "")
+        self._run(f"XA END {gid}")
+        self._run(f"XA PREPARE {gid}")
+        self._is_prepared = True
+
+    def commit(self) -> Position | None:
+        """Make it last."""
+        gid = MYSQL.text(self._begin.gid or "")
+        if self._is_prepared:
+            self._run(f"XA COMMIT {gid}")
+        elif self._begin.is_autocommit:
+            pass
+        elif self._begin.gid is not None:
+            self._run(f"XA END {gid}")
+            self._run(f"XA COMMIT {gid} ONE PHASE")
+        else:
+            self._run("COMMIT")
+        return self._position()
+
+    def _position(self) -> Position | None:
+        """The GTID of what this connection committed last; MySQL's own kind is a set, not a position."""
+        if not self.link.has_positions:
+            return None
+        [[gtid, server]] = self.link.wire.ask("SELECT @@last_gtid, @@server_id")
+        if not gtid:  # nothing was changed; then everything that is there is the position
+            [[gtid]] = self.link.wire.ask("SELECT @@gtid_binlog_pos")
+        return Position("mariadb", (server or b"").decode(), None, gtid.decode()) if gtid else None
+
+    def rollback(self) -> None:
+        """Undo it."""
+        if self._link is None or self._link.wire.is_broken:
+            return self.close()
+        gid = MYSQL.text(self._begin.gid or "")
+        try:
+            if self._begin.gid is None:
+                self._run("ROLLBACK")
+            else:
+                if not self._is_prepared:
+                    self._run(f"XA END {gid}")
+                self._run(f"XA ROLLBACK {gid}")
+        except FedqError:
+            self.close()
+        return None
+
+    def in_doubt(self) -> Sequence[str]:
+        """The prepared transactions of this server."""
+        rows = self.link.wire.ask("XA RECOVER")
+        return [(row[3] or b"").decode(errors="replace") for row in rows]
+
+    def resolve(self, gid: str, *, is_commit: bool) -> None:
+        """Finish a prepared transaction."""
+        self._run(f"XA {'COMMIT' if is_commit else 'ROLLBACK'} {MYSQL.text(gid)}")
+
+    def close(self) -> None:
+        """Close the connection; what was not committed is undone."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+
+class _Session(MySQLSession):
+    """A session that leaves the writer's transaction open."""
+
+    def close(self) -> None:
+        """Read no more."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+        self._number += 1
+        if not self._stop_stream():
+            self._link.wire.is_broken = True
+
+
+def texts(array: pa.Array) -> pa.Array:
+    """The values' texts as LOAD DATA reads them; bytes in hexadecimal."""
+    type_ = array.type
+    if pa.types.is_string(type_):
+        return array
+    if pa.types.is_boolean(type_):
+        return array.cast(pa.int8()).cast(pa.string())
+    if pa.types.is_timestamp(type_) and type_.tz is not None:
+        return array.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).cast(pa.timestamp("us")).cast(pa.string())
+    if pa.types.is_binary(type_):
+        return pa.array([None if value is None else value.hex() for value in array.to_pylist()], pa.string())
+    if pa.types.is_interval(type_):
+        return pa.array([None if value is None else _time(value) for value in array.to_pylist()], pa.string())
+    return array.cast(pa.string())
+
+
+def _time(value: Any) -> str:
+    micros = abs(value.days * 86_400_000_000 + value.nanoseconds // 1000)
+    seconds, micros_left = divmod(micros, 1_000_000)
+    sign = "-" if value.days * 86_400_000_000 + value.nanoseconds // 1000 < 0 else ""
+    return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{micros_left:06}"
+
+
+def problems(array: pa.ChunkedArray, column: Column) -> list[tuple[Any, str]]:
+    """What MySQL would change without a word, or refuse without saying where."""
+    from fedq.fetch.postgres.outgoing import finer_than
+
+    type_, native = array.type, column.native.lower()
+    found: list[tuple[Any, str]] = []
+    if pa.types.is_floating(type_):
+        is_infinite = pc.and_(pc.is_valid(array), pc.invert(pc.is_finite(array)))
+        found.append((is_infinite, "MySQL has no NaN and no infinity"))
+    if base_type(native) == "char" and pa.types.is_string(type_):
+        found.append((pc.ends_with(array, " "), "trailing blanks are lost in this type"))
+    if pa.types.is_timestamp(type_) or pa.types.is_time(type_):
+        digits = re.match(r"(?:datetime|timestamp|time)\((\d)\)", native)
+        count = int(digits[1]) if digits else 0
+        found.append((finer_than(array, count), f"it has more than {count} digits of a second"))
+    if pa.types.is_date(type_) or pa.types.is_timestamp(type_):
+        years = pc.year(array)
+        found.append((pc.or_(pc.less(years, 1), pc.greater(years, 9999)), "MySQL has the years 1 to 9999"))
+    return found
+
+
+def _wrapped(column: Column, type_: pa.DataType, variable: str) -> str | None:
+    """What LOAD DATA makes of a field that is not the value as it stands."""
+    if pa.types.is_binary(type_):
+        return f"UNHEX({variable})"
+    if base_type(column.native) == "bit":
+        return f"CAST({variable} AS UNSIGNED)"
+    return None
+
+
+def _literals(data: pa.Table, columns: Sequence[Column]) -> list[list[str]]:
+    """The rows of a table as literals."""
+    lists = []
+    for column, array in zip(columns, data.columns, strict=True):
+        lists.append(_column(array.combine_chunks(), column))
+    return [list(row) for row in zip(*lists, strict=True)]
+
+
+def _column(array: pa.Array, column: Column) -> list[str]:
+    type_, values = array.type, texts(array).to_pylist()
+    make: Callable[[str], str]
+    if pa.types.is_binary(type_):
+        make = lambda value: f"X'{value}'"
+    elif pa.types.is_integer(type_) or pa.types.is_decimal(type_) or pa.types.is_boolean(type_):
+        make = str
+    elif pa.types.is_floating(type_):
+        make = lambda value: value if "e" in value else f"{value}e0"
+    else:
+        make = MYSQL.text
+    return ["NULL" if value is None else make(value) for value in values]
+
+
+def _match(schema: TableSchema, key: Sequence[str], names: Sequence[str]) -> str:
+    """The rows of `t` whose columns `key` are what `s` has under `names`."""
+    is_key = set(schema.key) <= set(key) and bool(schema.key)
+    columns = {column.physical: column for column in schema.columns}
+    parts = []
+    for physical, name in zip(key, names, strict=True):
+        ours, theirs, column = f"t.{MYSQL.quote(physical)}", f"s.{MYSQL.quote(name)}", columns[physical]
+        if column.type.family == "text" and not is_key:
+            ours = f"CAST(CONVERT({ours} USING utf8mb4) AS BINARY)"
+            theirs = f"CAST(CONVERT({theirs} USING utf8mb4) AS BINARY)"
+        elif column.type.family == "text" and column.collation:
+            charset = character_set(column.collation)
+            inner = theirs if charset == "utf8mb4" else f"CONVERT({theirs} USING {charset})"
+            theirs = f"{inner} COLLATE {column.collation}"
+        parts.append(f"{ours} {'=' if is_key or not column.is_nullable else '<=>'} {theirs}")
+    return " AND ".join(parts)
+
+
+def _table(schema: TableSchema) -> str:
+    name = MYSQL.quote(schema.table.name)
+    return f"{MYSQL.quote(schema.table.schema)}.{name}" if schema.table.schema else name

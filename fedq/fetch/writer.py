@@ -1,0 +1,248 @@
+"""The seam between writing and one database: what every kind of database that can be written to must be able to do.
+
+    Writers (one per federation)
+      └── Writer (one connection, one transaction; never a reading session)
+            ├── insert, upsert, update, delete: rows as Arrow, in bulk
+            ├── run: one statement in the database's own words
+            ├── source: reads in the same transaction
+            └── commit → Position, rollback, prepare (two-phase)
+
+Rows arrive with the columns' physical names and in the Arrow types of `fetch.arrow.arrow_type`; what a database would
+change silently (a fraction of a second, a digit, a trailing blank) a writer refuses before it sends anything.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fedq.catalog.model import Database
+from fedq.catalog.schema import Column, PhysicalTable, TableSchema
+from fedq.catalog.statistics import TableStatistics
+from fedq.errors import DatabaseError, NotAllowed, ReadOnlyError, ValueNotRepresentable
+from fedq.fetch.source import Session, Source
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CLASSES = {
+    "postgres": ("fedq.fetch.postgres.writer", "PostgresWriter"),
+    "mysql": ("fedq.fetch.mysql.writer", "MySQLWriter"),
+    "sqlite": ("fedq.fetch.sqlite.writer", "SQLiteWriter"),
+    "duckdb": ("fedq.fetch.duckdb.writer", "DuckDBWriter"),
+    "generic": ("fedq.fetch.alchemy.writer", "AlchemyWriter"),
+}
+#: what ends or starts a transaction, which is not for a statement to do
+_TRANSACTIONS = frozenset({
+    "BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "PREPARE", "XA", "SET", "RESET",
+    "LOCK", "UNLOCK", "USE", "ATTACH", "DETACH", "PRAGMA", "LOAD", "INSTALL", "COPY", "DISCARD", "DO", "HANDLER",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where in one database's history a committed write stands."""
+
+    engine: str
+    """`postgresql` or `mariadb`: how `position` is to be compared."""
+    identity: str
+    """The cluster's own name of itself (system identifier, server uid)."""
+    timeline: int | None
+    """PostgreSQL's timeline; a position of another one says nothing."""
+    position: str
+    """LSN or GTID."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The position as plain data."""
+        return {
+            "engine": self.engine, "identity": self.identity, "timeline": self.timeline, "position": self.position,
+        }  # fmt: skip
+
+
+class Conflict(DatabaseError):
+    """Another transaction changed the same rows at the same time; nothing was written. Do: run the write again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """How a transaction starts."""
+
+    gid: str | None = None
+    """The global name by which it could be prepared; None where it will not be."""
+    is_read_only: bool = False
+    """The catalog says that nothing may be written: the session says so too."""
+    is_autocommit: bool = False
+    """No transaction: each statement is one."""
+
+
+class Writer(Protocol):
+    """One connection that may write, and its transaction."""
+
+    name: str
+    can_prepare: bool
+    """Whether it can take part in a two-phase commit."""
+    is_reusable: bool
+    """Whether the connection is kept for the next transaction."""
+
+    def begin(self, begin: Begin) -> None:
+        """Connect, if that is not done, and start."""
+
+    @property
+    def source(self) -> Source:
+        """The database as it is within the transaction."""
+
+    def insert(self, schema: TableSchema, data: pa.Table) -> int:
+        """Append rows."""
+
+    def upsert(self, schema: TableSchema, key: Sequence[str], data: pa.Table) -> int:
+        """Rows whose key is there are changed, the others appended; `key` are physical names."""
+
+    def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
+        """The rows of these keys get these values; returns how many there were."""
+
+    def delete(self, schema: TableSchema, keys: pa.Table) -> int:
+        """The rows of these keys go; returns how many there were."""
+
+    def clear(self, schema: TableSchema) -> int:
+        """All rows go."""
+
+    def run(self, sql: str) -> int:
+        """One statement in the database's own dialect; returns the rows it changed, -1 where it does not say."""
+
+    def prepare(self) -> None:
+        """The first phase of a two-phase commit; afterwards only commit_prepared or rollback_prepared."""
+
+    def commit(self) -> Position | None:
+        """Make it last, also what was prepared."""
+
+    def rollback(self) -> None:
+        """Undo it, also what was prepared; never raises."""
+
+    def in_doubt(self) -> Sequence[str]:
+        """The global names of prepared transactions in this database."""
+
+    def resolve(self, gid: str, *, is_commit: bool) -> None:
+        """Finish a prepared transaction."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+class WriterSource:
+    """A database as its writer sees it: the same tables, read within the transaction."""
+
+    def __init__(self, source: Source, open_: Callable[[], Session]) -> None:
+        self.name = source.name
+        self._source, self._open = source, open_
+
+    def list_tables(self) -> Sequence[PhysicalTable]:
+        """Every table and view."""
+        return self._source.list_tables()
+
+    def describe(self, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
+        """Each table as it is now."""
+        return self._source.describe(tables)
+
+    def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+        """What is known of the tables' values."""
+        return self._source.statistics(tables)
+
+    def open(self, timeout: float | None = None) -> Session:
+        """A session within the writer's transaction; closing it leaves the transaction open."""
+        return self._open()
+
+    def close(self) -> None:
+        """Nothing: the writer is closed by its transaction."""
+
+
+class Writers:
+    """The writers of one federation: idle ones are kept and used again. Thread-safe."""
+
+    def __init__(self, databases: Mapping[str, Database], sources: Callable[[str], Source]) -> None:
+        self._databases, self._sources = databases, sources
+        self._idle: dict[str, list[Writer]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, name: str) -> Writer:
+        """A writer, not begun yet."""
+        with self._lock:
+            if idle := self._idle.get(name):
+                return idle.pop()
+        database = self._databases[name]
+        if database.kind not in _CLASSES:
+            message = f"database {name!r} is made of {database.kind}, which fedq only reads"
+            hint = "Write into a database, or write the files yourself: result.to_parquet(path)."
+            raise ReadOnlyError(message, hint=hint, database=name)
+        module, class_name = _CLASSES[database.kind]
+        make: Callable[[Source], Writer] = getattr(import_module(module), class_name)
+        return make(self._sources(name))
+
+    def give(self, writer: Writer, *, is_usable: bool) -> None:
+        """Take a writer back."""
+        if is_usable and writer.is_reusable:
+            with self._lock:
+                idle = self._idle.setdefault(writer.name, [])
+                if len(idle) < 2:
+                    idle.append(writer)
+                    return
+        writer.close()
+
+    def close(self) -> None:
+        """Close the idle ones."""
+        with self._lock:
+            writers, self._idle = [writer for idle in self._idle.values() for writer in idle], {}
+        for writer in writers:
+            writer.close()
+
+
+def check_native(sql: str) -> None:
+    """Refuse a native statement that would end the transaction around it. Raises: NotAllowed."""
+    text = sql.lstrip()
+    while text.startswith(("--", "/*", "#")):
+        end = text.find("*/") + 2 if text.startswith("/*") else text.find("\n") + 1
+        if text.startswith(("/*!", "/*M!")) or end < 2:
+            raise NotAllowed("a native statement may not begin with such a comment", hint="Leave the comment out.")
+        text = text[end:].lstrip()
+    verb = text.split(None, 1)[0].upper().rstrip(";(") if text else ""
+    if verb in _TRANSACTIONS or not verb:
+        hint = "Transactions are fed.transaction()'s; settings belong to the database or its URL."
+        raise NotAllowed(f"execute(native=) does not run {verb or 'nothing'}", hint=hint)
+
+
+def unfit(
+    database: str, table: PhysicalTable, column: Column, row: int, value: object, reason: str
+) -> ValueNotRepresentable:
+    """The error for one value that the column would not hold as it is."""
+    shown = repr(value)
+    shown = shown if len(shown) <= 60 else f"{shown[:60]}…"
+    message = (
+        f"row {row} (counted from 0), column {column.name!r} of {table.name!r} in database {database!r}: "
+        f"{shown} cannot be written as {column.native or column.type}: {reason}; nothing was written"
+    )
+    hint = "Convert the column first, or change the column in the database."
+    return ValueNotRepresentable(
+        message, hint=hint, database=database, table=table.name, column=column.name, row=row, value=value
+    )
+
+
+def columns_of(schema: TableSchema, data: pa.Table) -> list[Column]:
+    """The columns of a table in the order of the data."""
+    by_name = {column.physical: column for column in schema.columns}
+    return [by_name[name] for name in data.column_names]
+
+
+def first_row(mask: pa.ChunkedArray) -> int | None:
+    """The first row where a mask is true."""
+    import pyarrow.compute as pc
+
+    found = pc.index(mask, True).as_py()
+    return found if found >= 0 else None
+
+
+def slices(data: pa.Table, size: int) -> Iterator[pa.Table]:
+    """A table in pieces of at most `size` rows."""
+    for start in range(0, data.num_rows, size):
+        yield data.slice(start, size)

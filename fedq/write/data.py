@@ -1,0 +1,94 @@
+"""Whatever a user hands over as an Arrow table: DataFrames, Arrow, results, lists of dicts.
+
+Where it came from comes along: a result of fedq's, and a pandas DataFrame made of one, know their databases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from fedq.bind.params import plain
+from fedq.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_HINT = "Pass a pandas, polars or pyarrow table, a Result, or a list of dicts."
+
+
+def to_arrow(data: Any) -> pa.Table:
+    """The rows as an Arrow table, names as they are. Raises: ParameterError for what has no rows and columns."""
+    import pyarrow
+
+    try:
+        if type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
+            table = pyarrow.Table.from_pandas(data, preserve_index=False)
+        elif hasattr(data, "__arrow_c_stream__"):
+            table = pyarrow.table(data)
+        elif isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+            table = _of_dicts(data)
+        elif isinstance(data, Mapping):
+            table = pyarrow.table({str(name): _array(str(name), values) for name, values in data.items()})
+        else:
+            raise ParameterError(f"a {type(data).__name__} has no rows to write", hint=_HINT)
+    except (pyarrow.ArrowException, TypeError) as error:
+        raise ParameterError(f"the rows cannot be made an Arrow table: {error}", hint=_HINT) from error
+    return _decoded(table)
+
+
+def _of_dicts(rows: Sequence[Any]) -> pa.Table:
+    import pyarrow
+
+    dicts = [row._asdict() if hasattr(row, "_asdict") else row for row in rows]
+    for number, row in enumerate(dicts):
+        if not isinstance(row, Mapping):
+            raise ParameterError(f"row {number} is a {type(row).__name__}, not a dict", hint=_HINT)
+    names = list(dict.fromkeys(str(name) for row in dicts for name in row))
+    return pyarrow.table({name: _array(name, [row.get(name) for row in dicts]) for name in names})
+
+
+def _array(name: str, values: Any) -> pa.Array:
+    import datetime as dt
+    import uuid
+
+    import pyarrow
+
+    found = [plain(name, value) if not isinstance(value, (dict, list)) else value for value in values]
+    found = [str(value) if isinstance(value, uuid.UUID) else value for value in found]
+    kinds = {type(value) for value in found} - {type(None)}
+    try:
+        if kinds == {dt.date, dt.datetime}:
+            raise pyarrow.ArrowInvalid("dates and moments in one column")
+        return pyarrow.array(found)
+    except (pyarrow.ArrowException, TypeError, OverflowError) as error:
+        message = f"the values of {name!r} are of several kinds: {', '.join(sorted(kind.__name__ for kind in kinds))}"
+        raise ParameterError(message, hint="Give the column one type.", column=name) from error
+
+
+def _decoded(table: pa.Table) -> pa.Table:
+    """Categories as their values."""
+    import pyarrow
+
+    for index, field in enumerate(table.schema):
+        if pyarrow.types.is_dictionary(field.type):
+            table = table.set_column(index, field.name, table.column(index).cast(field.type.value_type))
+    return table
+
+
+def came_from(data: Any, table: str) -> tuple[str, ...]:
+    """The databases from which rows of the logical table `table` were loaded into this data; empty is unknown."""
+    from fedq.result import Result
+
+    if isinstance(data, Result):
+        found: Any = data.provenance()
+    else:
+        attributes = getattr(data, "attrs", None)
+        found = attributes.get("fedq") if isinstance(attributes, Mapping) else None
+    if not isinstance(found, Mapping):
+        return ()
+    wanted = table.rpartition(".")[2].strip('"').lower()
+    return tuple(dict.fromkeys(
+        str(read["database"]) for read in found.get("sources", ())
+        if wanted in (str(name).lower() for name in read.get("tables", ()))
+    ))  # fmt: skip

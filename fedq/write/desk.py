@@ -1,0 +1,94 @@
+"""What writing needs of a federation: its catalog, its way to read, and the table that a name means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fedq.bind.resolve import BoundTable, Placing, resolve_tables
+from fedq.catalog.model import Catalog, Database
+from fedq.catalog.schema import Column
+from fedq.catalog.suggest import nearest
+from fedq.errors import CatalogError, ColumnNotFound, ReadOnlyError
+from fedq.fetch.open import QueryLookup, Sources
+from fedq.fetch.source import Source
+from fedq.fetch.writer import Writers
+from fedq.sql import exp
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """One federation, as far as a write needs it."""
+
+    catalog: Catalog
+    placing: Placing
+    sources: Sources
+    writers: Writers
+    read: Callable[[str, Mapping[str, Any], Placing, Mapping[str, Source]], pa.Table]
+    """Runs a query; the mapping holds databases that are read within a transaction."""
+    connect: Callable[[], duckdb.DuckDBPyConnection]
+    """A connection to the local engine."""
+
+    def database(self, name: str) -> Database:
+        """A database of the catalog. Raises: CatalogError."""
+        if name not in self.catalog.databases:
+            near = nearest(name, self.catalog.databases)
+            hint = f"Did you mean {near!r}?" if near else f"There is {', '.join(self.catalog.databases) or 'none'}."
+            raise CatalogError(f"there is no database {name!r} in the catalog", hint=hint, database=name)
+        return self.catalog.databases[name]
+
+    def resolve(self, text: str, node: exp.Table, placing: Placing, inside: Mapping[str, Source]) -> Target:
+        """The table a name means. Raises: TableNotFound, AmbiguousTable, CatalogError."""
+        lookup = QueryLookup(self.sources, inside)
+        [table] = resolve_tables(text, [node], self.catalog, lookup, placing)
+        entry = self.catalog.entry(table.name)
+        key = table.schema.key
+        if entry is not None and entry.key:
+            found = [table.column(name) for name in entry.key]
+            key = tuple(column.physical for column in found if column is not None)
+        return Target(table, key)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The table that is written."""
+
+    table: BoundTable
+    key: tuple[str, ...]
+    """Physical names of the columns that tell its rows apart; empty where nothing does."""
+
+    @property
+    def database(self) -> str:
+        """Where it lives."""
+        return self.table.database
+
+    def column(self, name: str, *, text: str | None = None, span: tuple[int, int] | None = None) -> Column:
+        """The column of that name. Raises: ColumnNotFound."""
+        column = self.table.column(name)
+        if column is None:
+            names = [known.name for known in self.table.columns]
+            near = nearest(name, names)
+            hint = f"Did you mean {near!r}?" if near else f"It has: {', '.join(names[:12])}."
+            message = f"table {self.table.name!r} has no column {name!r}"
+            raise ColumnNotFound(message, sql=text, span=span, hint=hint, table=self.table.name, column=name)
+        return column
+
+    @property
+    def identity(self) -> tuple[Column, ...]:
+        """The columns by which its rows are found again: its key, else all of them."""
+        if not self.key:
+            return self.table.columns
+        return tuple(column for name in self.key for column in self.table.columns if column.physical == name)
+
+
+def check_writable(database: Database) -> None:
+    """Refuse what the catalog says is only read, before anything is sent. Raises: ReadOnlyError."""
+    if database.read_only:
+        message = f"database {database.name!r} is read_only in the catalog ({database.place})"
+        hint = "Write elsewhere with using=, or take read_only away where that is right."
+        raise ReadOnlyError(message, hint=hint, database=database.name)

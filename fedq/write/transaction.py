@@ -1,0 +1,237 @@
+"""One transaction per database, and over several databases a commit in two phases.
+
+    with fed.transaction():          shop (PostgreSQL)        crm (MariaDB)
+        fed.execute("update …")      BEGIN, UPDATE
+        fed.execute("insert …")                               XA START, INSERT
+    journal: preparing               PREPARE TRANSACTION      XA PREPARE
+    journal: committing              COMMIT PREPARED          XA COMMIT
+
+What was decided stands in a journal on this machine's disk before the first commit is sent, so that `recover()` can
+finish what a crash left in doubt. Databases that cannot prepare (SQLite, DuckDB files, a PostgreSQL with
+max_prepared_transactions = 0) are refused as a second participant, unless `atomic=False` asks for one commit after
+another; then the error says what happened to each.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fedq.errors import DatabaseError, FedqError, NotAllowed, QueryCancelled
+from fedq.fetch.source import Source
+from fedq.fetch.writer import Begin, Conflict, Position, Writer
+from fedq.write.journal import Entry, new_gid
+from fedq.write.written import Written
+
+if TYPE_CHECKING:
+    from fedq.write.desk import Desk
+
+T = TypeVar("T")
+#: times a write of its own is tried when others change the same rows
+_ATTEMPTS = 6
+_active: ContextVar[tuple[Transaction, ...]] = ContextVar("fedq_transactions", default=())
+
+
+class Transaction:
+    """The writes of one `with fed.transaction()`, or of one call. Used by one thread."""
+
+    def __init__(self, desk: Desk, *, is_atomic: bool = True, is_alone: bool = False) -> None:
+        self.desk = desk
+        self._is_atomic, self._is_alone = is_atomic, is_alone
+        self._gid = None if is_alone else new_gid()
+        self._writers: dict[str, Writer] = {}
+        self._failure: BaseException | None = None
+        self._token: Token[tuple[Transaction, ...]] | None = None
+        self._rows = 0
+        self.written: Written | None = None
+        """What the transaction did, once it is committed."""
+
+    def execute(self, sql: str, params: Any = None, **options: Any) -> Written:
+        """`Federation.execute`, within this transaction."""
+        from fedq.write.execute import execute
+
+        return execute(self.desk, sql, params, **options)
+
+    def write(self, data: Any, table: str, *, mode: str = "append", using: str | None = None) -> Written:
+        """`Federation.write`, within this transaction."""
+        from fedq.write.rows import write
+
+        return write(self.desk, data, table, mode=mode, using=using)
+
+    @property
+    def inside(self) -> Mapping[str, Source]:
+        """The databases that are read within the transaction."""
+        return {name: writer.source for name, writer in self._writers.items()}
+
+    def writer(self, name: str) -> Writer:
+        """The writer of a database, begun. Raises: NotAllowed for a second database that cannot take part."""
+        if (known := self._writers.get(name)) is not None:
+            return known
+        if self._failure is not None:
+            raise self._failed()
+        writer = self.desk.writers.take(name)
+        try:
+            gid = f"{self._gid}:{name}"[:60] if self._gid is not None and self._is_atomic else None
+            writer.begin(Begin(gid, is_read_only=self.desk.database(name).read_only))
+            if self._writers and self._is_atomic:
+                self._check_together(writer)
+        except BaseException:
+            writer.rollback()
+            self.desk.writers.give(writer, is_usable=False)
+            raise
+        self._writers[name] = writer
+        return writer
+
+    def _check_together(self, newcomer: Writer) -> None:
+        unable = [writer.name for writer in (*self._writers.values(), newcomer) if not writer.can_prepare]
+        if unable:
+            names = ", ".join(repr(name) for name in unable)
+            count = len(self._writers) + 1
+            message = f"this transaction writes to {count} databases, and {names} cannot commit in two phases"
+            hint = (
+                "transaction(atomic=False) commits one after the other. PostgreSQL: set max_prepared_transactions; "
+                "SQLite and DuckDB files never can."
+            )
+            raise NotAllowed(message, hint=hint, databases=(*self._writers, newcomer.name))
+
+    def attempt(self, work: Callable[[Transaction], tuple[int, tuple[str, ...]]]) -> Written:
+        """Do one write; when it fails, the transaction as a whole has failed."""
+        if self._failure is not None:
+            raise self._failed()
+        try:
+            rows, databases = work(self)
+        except BaseException as error:
+            self._failure = error
+            raise
+        self._rows += max(rows, 0)
+        return Written(rows, databases)
+
+    def _failed(self) -> DatabaseError:
+        message = "a write of this transaction has failed before, so all of it is undone"
+        return DatabaseError(message, hint="Leave the block, and run the transaction again.")
+
+    def commit(self) -> Written:
+        """Make everything last. Raises: what a database says, and then nothing was written, or DatabaseError."""
+        if self._failure is not None:
+            self.rollback()
+            raise self._failed() from self._failure
+        if len(self._writers) > 1 and self._is_atomic:
+            positions = self._commit_in_two_phases()
+        else:
+            positions = self._commit_one_by_one()
+        self.written = Written(self._rows, tuple(self._writers), positions)
+        self._release(is_usable=True)
+        return self.written
+
+    def _commit_one_by_one(self) -> dict[str, Position]:
+        positions: dict[str, Position] = {}
+        done: list[str] = []
+        for name, writer in self._writers.items():
+            try:
+                position = writer.commit()
+            except BaseException as error:
+                self.rollback()
+                if not done:
+                    raise
+                raise self._in_part(done, name, error) from error
+            done.append(name)
+            if position is not None:
+                positions[name] = position
+        return positions
+
+    def _in_part(self, done: list[str], failed: str, error: BaseException) -> DatabaseError:
+        undone = [name for name in self._writers if name not in done and name != failed]
+        message = f"committed: {', '.join(done)}; failed: {failed}; rolled back: {', '.join(undone) or 'none'}"
+        outcome = {**dict.fromkeys(done, "committed"), failed: "failed", **dict.fromkeys(undone, "rolled back")}
+        return DatabaseError(message, hint=f"{failed} said: {error}", outcome=outcome)
+
+    def _commit_in_two_phases(self) -> dict[str, Position]:
+        gids = {name: f"{self._gid}:{name}"[:60] for name in self._writers}
+        entry = Entry.create(self._gid or "", gids)
+        try:
+            for writer in self._writers.values():
+                writer.prepare()
+            entry.decide()
+        except BaseException:
+            self.rollback()
+            entry.remove()
+            raise
+        positions, late = {}, {}
+        for name, writer in self._writers.items():
+            try:
+                position = writer.commit()
+            except FedqError as error:
+                late[name] = error
+                continue
+            if position is not None:
+                positions[name] = position
+        if late:
+            entry.release()
+            outcome = {name: "in doubt" if name in late else "committed" for name in self._writers}
+            message = (
+                f"decided to commit, but {', '.join(late)} did not answer; its part is prepared and will be committed"
+            )
+            raise DatabaseError(message, hint="Run fed.recover() when it is back.", outcome=outcome) from next(
+                iter(late.values())
+            )
+        entry.remove()
+        return positions
+
+    def rollback(self) -> None:
+        """Undo everything that is not committed."""
+        for writer in self._writers.values():
+            writer.rollback()
+        self._release(is_usable=False)
+
+    def _release(self, *, is_usable: bool) -> None:
+        writers, self._writers = self._writers, {}
+        for writer in writers.values():
+            self.desk.writers.give(writer, is_usable=is_usable)
+
+    def __enter__(self) -> Transaction:
+        self._token = _active.set((*_active.get(), self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._token is not None:
+            _active.reset(self._token)
+        if kind is None:
+            self.commit()
+        else:
+            self.rollback()
+
+
+def current(desk: Desk) -> Transaction | None:
+    """The transaction around this call, when there is one of the same federation."""
+    return next((each for each in reversed(_active.get()) if each.desk.sources is desk.sources), None)
+
+
+def in_transaction(desk: Desk, work: Callable[[Transaction], tuple[int, tuple[str, ...]]]) -> Written:
+    """Do one write: in the transaction around it, or in one of its own, again when others changed the same rows."""
+    around = current(desk)
+    if around is not None:
+        return around.attempt(work)
+    for attempt in range(1, _ATTEMPTS + 1):
+        alone = Transaction(desk, is_alone=True)
+        try:
+            written = alone.attempt(work)
+            done = alone.commit()
+            return Written(written.rows, written.databases, done.positions)
+        except Conflict:
+            alone.rollback()
+            if attempt == _ATTEMPTS:
+                raise
+            time.sleep(random.uniform(0.001, 0.01) * 2**attempt)
+        except KeyboardInterrupt as stop:
+            alone.rollback()
+            raise (stop if isinstance(stop, QueryCancelled) else QueryCancelled("the write was stopped")) from None
+        except BaseException:
+            alone.rollback()
+            raise
+    raise AssertionError("not reached")
