@@ -47,7 +47,9 @@ SOURCES = [
     *["{t}"] * 12, "(select * from {t} z{where})", "(select distinct * from {t} z{where})",
     "(select * from {t} union all select * from {o})", "(select z.* from {t} z join {o} y on z.{k} = y.{k}{where})",
     "(select z.* from {t} z where exists (select 1 from {o} y where y.{k} = z.{k}))",
-    "(select * from {t} z order by z.{k} nulls last, z.id limit 4)",
+    "(select * from {t} z order by z.{k} nulls last, z.id limit 4)", *["(select {columns} from {t} z{where})"] * 2,
+    "(select {columns} from {t} z left join {o} y on z.{k} = y.{k}{where})",
+    "(select {columns} from {t} z, {o} y where z.{k} = y.{k} and z.id <= y.u)",
 ]  # fmt: skip
 WINDOWS = [
     "row_number() over (partition by {a}.{k} order by {ids})", "count(*) over (partition by {a}.{k})",
@@ -82,7 +84,18 @@ class Graphs(Grammar):
     def table(self, column: str = "k") -> str:
         """A table, or a subquery that has all its columns."""
         where = self.where("z", has_subqueries=False)
-        return str(self.pick(SOURCES)).format(t=self.pick(self.names), o=self.pick(self.names), k=column, where=where)
+        columns = ", ".join(
+            self.computed(name) if name != "id" and self.is_lucky(0.15) else f"z.{name}" for name in COLUMNS
+        )
+        source, one, other = str(self.pick(SOURCES)), self.pick(self.names), self.pick(self.names)
+        return source.format(t=one, o=other, k=column, where=where, columns=columns)
+
+    def computed(self, name: str) -> str:
+        """A column of another value under the old name and of the old type."""
+        constant = self.constant(name)
+        forms = (f"coalesce(z.{name}, {constant})", f"nullif(z.{name}, {constant})",
+                 f"case when z.b then z.{name} else {constant} end", "z.id" if name == "k" else f"z.{name}")  # fmt: skip
+        return f"cast({self.pick(forms)} as {COLUMNS[name]}) as {name}"
 
     def link(self, one: str, other: str) -> str:
         left, right = self.pick(PAIRS)
