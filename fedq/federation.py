@@ -29,8 +29,9 @@ from fedq.fetch.open import QueryLookup, Sources
 from fedq.fetch.writer import Writers
 from fedq.join.duckdb import Bench, Engine, Shell
 from fedq.plan.advise import check_policy, cross_database_warning
-from fedq.plan.build import build, local_collation, native_plan
+from fedq.plan.build import build, native_plan
 from fedq.plan.nodes import Plan
+from fedq.plan.pull import local_collation
 from fedq.plan.rewrite.facts import Facts
 from fedq.result import Result
 from fedq.run.pulls import Run

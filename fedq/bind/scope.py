@@ -160,6 +160,11 @@ class Scopes:
             block = block.parent
         return None
 
+    def table_of(self, column: exp.Column) -> tuple[BoundTable, Column] | None:
+        """The table and column a reference means."""
+        found = self.resolve(column)
+        return None if found is None else (found[0].table, found[1])
+
     def origin(self, column: exp.Column, block: Block | None = None) -> tuple[Occurrence, Column] | None:
         """The base column whose values a reference's values are taken from, also through derived tables and CTEs.
 

@@ -25,6 +25,7 @@ import duckdb
 
 from fedq.errors import QueryCancelled
 from fedq.join.problems import named_error
+from fedq.plan.nodes import Within
 from fedq.types import Type, parse_type
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ class Bench:
         self._engine = engine
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._tables: dict[str, Sequence[tuple[str, Type, str | None]]] = {}
-        self._keyrings: dict[tuple[str, ...], Keyring] = {}
+        self._keyrings: dict[tuple[str | Within, ...], Keyring] = {}
         self._is_interrupted = False
 
     @property
@@ -165,18 +166,18 @@ class Bench:
         finally:
             self._cursor.unregister("incoming")
 
-    def keys(self, name: str, columns: Sequence[str], most: int) -> Keyring:
+    def keys(self, name: str, columns: Sequence[str], most: int, within: Sequence[Within] = ()) -> Keyring:
         """The distinct values of columns that are not NULL; of more than `most`, one more than `most`."""
-        known = self._keyrings.get((name, *columns))
+        known = self._keyrings.get((name, *columns, *within))
         if known is not None and (known.is_whole or known.most >= most):
             return known
         table = f"keys@{len(self._keyrings) + 1}"
         chosen = ", ".join(f"{quote(column)} AS k{number}" for number, column in enumerate(columns))
-        present = " AND ".join(f"{quote(column)} IS NOT NULL" for column in columns)
+        present = " AND ".join([*(f"{quote(column)} IS NOT NULL" for column in columns), *map(_among, within)])
         text = f"SELECT DISTINCT {chosen} FROM {quote(name)} WHERE {present} LIMIT {most + 1}"
         ((count,),) = self._execute(f"CREATE TEMP TABLE {quote(table)} AS {text}").fetchall()
         self._tables[table] = ()
-        self._keyrings[name, *columns] = found = Keyring(table, count, most)
+        self._keyrings[name, *columns, *within] = found = Keyring(table, count, most)
         return found
 
     def write_keys(
@@ -267,6 +268,13 @@ class Bench:
             for name in self._tables:
                 self._connection.execute(f"DROP TABLE IF EXISTS {quote(name)}")
         self._connection.close()
+
+
+def _among(within: Within) -> str:
+    """The condition that a row meets one of another table."""
+    where = " AND ".join(map(_among, within.within))
+    found = f"SELECT {quote(within.from_column)} FROM {quote(within.from_fetch)}{f' WHERE {where}' if where else ''}"
+    return f"{quote(within.column)} IN ({found})"
 
 
 def _portable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

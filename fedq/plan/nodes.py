@@ -58,6 +58,17 @@ class KeyColumn:
 
 
 @dataclass(frozen=True, slots=True)
+class Within:
+    """Only those rows of a fetch whose `column` is among the values that another brought."""
+
+    column: str
+    from_fetch: str
+    from_column: str
+    within: tuple[Within, ...] = ()
+    """What the other's rows must be within, in turn."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeyFilter:
     """Only rows whose `column` is among the values that another fetch brought.
 
@@ -71,6 +82,18 @@ class KeyFilter:
     from_column: str
     also: tuple[KeyColumn, ...] = ()
     """Further columns of the same join: the row's values must be a combination that one row of the other fetch has."""
+    within: tuple[Within, ...] = ()
+    """Which rows of the other fetch count: those that meet rows of what else was brought before."""
+
+    @property
+    def givers(self) -> frozenset[str]:
+        """The fetches that must be whole before there are keys."""
+        found, left = {self.from_fetch}, list(self.within)
+        while left:
+            one = left.pop()
+            found.add(one.from_fetch)
+            left += one.within
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,8 @@ class Pulls:
         for pull in self.pulls.values():
             if pull.state != "waiting":
                 continue
-            missing = tuple(dict.fromkeys(key.from_fetch for key in pull.keys if not self._has(key)))
+            awaited = dict.fromkeys(giver for key in pull.keys for giver in sorted(key.givers))
+            missing = tuple(giver for giver in awaited if self.pulls[giver].state != "finished")
             if not missing:
                 self._order(pull)
             elif not pull.has_told:
@@ -148,7 +149,7 @@ class Pulls:
                 self.listener(Waiting(pull.fetch.database, pull.fetch.id, missing))
 
     def _has(self, key: KeyFilter) -> bool:
-        return self.pulls[key.from_fetch].state == "finished"
+        return all(self.pulls[giver].state == "finished" for giver in key.givers)
 
     def _order(self, pull: _Pull) -> None:
         fetch = pull.fetch
@@ -181,8 +182,8 @@ class Pulls:
         The giver is pulled in any case, so waiting for it asks no database for more than the plan did.
         """
         giver = self.pulls[key.from_fetch]
-        if giver.state == "finished":
-            return self.bench.keys(key.from_fetch, [key.from_column], pull.rows // 2).is_whole
+        if self._has(key):
+            return self.bench.keys(key.from_fetch, [key.from_column], pull.rows // 2, key.within).is_whole
         is_behind = giver.state == "waiting" or giver.fetch.database == pull.fetch.database
         return is_behind and pull.fetch.id not in self._awaited(giver)
 
@@ -191,10 +192,9 @@ class Pulls:
         found: set[str] = set()
         left = [pull]
         while left:
-            for key in left.pop().keys:
-                if key.from_fetch not in found:
-                    found.add(key.from_fetch)
-                    left.append(self.pulls[key.from_fetch])
+            for giver in {giver for key in left.pop().keys for giver in key.givers} - found:
+                found.add(giver)
+                left.append(self.pulls[giver])
         return found
 
     def _begin_again(self, pull: _Pull) -> None:

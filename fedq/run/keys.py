@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fedq.dialects import dialect_of
@@ -77,7 +77,7 @@ def _condition(key: KeyFilter, dialect: Dialect, bench: Bench, giver: Fetch) -> 
     targets = [Target(key.sql, key.column, types[key.from_column])]
     targets += [Target(more.sql, more.column, types[more.from_column]) for more in key.also]
     columns = [key.from_column, *(more.from_column for more in key.also)]
-    keys = bench.keys(key.from_fetch, columns, dialect.max_keys)
+    keys = bench.keys(key.from_fetch, columns, dialect.max_keys, key.within)
     name = ", ".join(target.column.name for target in targets)
     if not keys.count:
         return Condition("1 = 0", "1 = 0", KeysSent(name, key.from_fetch, 0, "none"))
@@ -86,7 +86,7 @@ def _condition(key: KeyFilter, dialect: Dialect, bench: Bench, giver: Fetch) -> 
         sql, shown, count, carrier = found
         return Condition(sql, shown, KeysSent(name, key.from_fetch, count, carrier, len(sql.encode())))
     if key.also:  # one column alone limits less, and may be able to travel
-        return _condition(KeyFilter(key.sql, key.column, key.from_fetch, key.from_column), dialect, bench, giver)
+        return _condition(replace(key, also=()), dialect, bench, giver)
     if (ranges := _ranges(key, targets[0], bench, dialect)) is not None:
         return Condition(ranges, ranges, KeysSent(name, key.from_fetch, keys.count, "range", len(ranges)))
     return _none(KeysSent(name, key.from_fetch, keys.count, "none"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fedq.bind.scope import Occurrence
+from fedq.catalog.statistics import Link
 from fedq.types import Type
 
 #: kinds that are read by a DuckDB of this process: nothing travels, so nothing is gained by joining there
@@ -24,5 +25,7 @@ class Facts:
     """The kind of each database."""
     describe: Describe
     """DuckDB's binder: the same input always gives the same answer."""
+    links: Mapping[str, Link | None] = field(default_factory=dict)
+    """How far away each database is, where that was measured."""
     tried: dict[str, Any] = field(default_factory=dict)
     """Blocks that were written for their database, or could not be: each is written once per plan."""

@@ -29,11 +29,15 @@ from fedq.plan.rewrite.joins import Core, alias_of, core_of
 from fedq.plan.rewrite.merge import has_clash
 from fedq.plan.rewrite.partial import aggregates_of, can_be_split, minds_repetition
 from fedq.plan.rewrite.send import sendable
+from fedq.plan.rewrite.size import join_share, joined_rows, pairs_of
 from fedq.plan.rewrite.tree import Draft, rebound
 from fedq.plan.speaker import Speaker
 from fedq.plan.translate import translate
 from fedq.plan.values import say
 from fedq.sql import exp
+
+#: a join may have so many times the rows of its tables and still be made where they are
+_GROWTH = 1.5
 
 
 def form_islands(draft: Draft, facts: Facts) -> Draft:
@@ -98,6 +102,8 @@ class _Former:
             touched = [island for island in islands if island.aliases & (self.owner(condition) or frozenset())]
             if len(touched) == 2 and isinstance(condition, exp.EQ) and self._is_exact(condition, touched):
                 one, other = touched
+                if not self._is_worth_joining(condition, core):
+                    continue
                 order = {id(node): place for place, node in enumerate(core.inner)}
                 one.members = sorted((*one.members, *other.members), key=lambda node: order[id(node)])
                 one.keys.update(other.keys)
@@ -107,6 +113,14 @@ class _Former:
                 if (owner := self.owner(condition)) and owner <= island.aliases and self._is_exact(condition, [island]):
                     island.held.append(condition)
         return [*islands, *self._nullable(core)]
+
+    def _is_worth_joining(self, condition: exp.EQ, core: Core) -> bool:
+        """Whether the two tables that a condition joins are not many more rows together than each by itself."""
+        one, other = (self.block.tables[alias] for alias in sorted(self.owner(condition) or ()))
+        if join_share(one, other, pairs_of(self.draft, one, other, core.conditions)) is None:
+            return False
+        alone = [joined_rows(self.draft, [table], core.conditions).rows for table in (one, other)]
+        return joined_rows(self.draft, [one, other], core.conditions).rows <= _GROWTH * sum(alone)
 
     def _nullable(self, core: Core) -> Iterator[Island]:
         """Single tables on the right of a left join; what its ON says of them alone, they hold."""

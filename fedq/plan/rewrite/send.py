@@ -14,12 +14,15 @@ from dataclasses import dataclass, replace
 from fedq.bind.resolve import BoundTable
 from fedq.bind.scope import cte_of
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
+from fedq.catalog.statistics import ColumnStatistics, TableStatistics
 from fedq.dialects import dialect_of
 from fedq.errors import FedqError
 from fedq.plan.block import write_block
 from fedq.plan.constants import NotPushed
 from fedq.plan.nodes import Fetch, Output
+from fedq.plan.reach import flatten
 from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
+from fedq.plan.rewrite.size import size_of
 from fedq.plan.rewrite.tree import (
     Draft,
     column,
@@ -42,6 +45,8 @@ class Sent:
     table: BoundTable
     """Its answer as a table of the rest of the query."""
     fetch: Fetch
+    work: float
+    """Rows that its database reads for it."""
 
 
 def send_blocks(draft: Draft, facts: Facts) -> tuple[Draft, dict[int, Sent]]:
@@ -98,10 +103,26 @@ def _written(draft: Draft, node: exp.Expr, text: str, facts: Facts) -> Sent | No
         fetch = write_block(draft.query, node, dialect_of(kind), kind, outputs)
     except (NotPushed, FedqError):
         return None
+    size = size_of(draft, node)
     name = "+".join(dict.fromkeys(fetch.tables))
     columns = tuple(_column(node, output) for output in fetch.outputs)
-    schema = TableSchema(PhysicalTable(None, name), columns, rows=fetch.rows)
-    return Sent(BoundTable(name, database, schema), fetch)
+    known = {column.name: ColumnStatistics(distinct=size.distinct_of(column.name)) for column in columns}
+    statistics = TableStatistics(size.rows.rows, known)
+    schema = TableSchema(PhysicalTable(None, name), columns, rows=size.rows.rows, statistics=statistics)
+    return Sent(BoundTable(name, database, schema), replace(fetch, pushed=_words(draft, node)), size.work)
+
+
+def _words(draft: Draft, node: exp.Expr) -> tuple[str, ...]:
+    """What the database does, in the user's words."""
+    if not isinstance(node, exp.Select):
+        return (node.sql("duckdb"),)
+    tables = " and ".join(dict.fromkeys(draft.tables[number_of(table)].name for table in marked(node)))
+    joins = (f"the join of {tables}",) if len(marked(node)) > 1 else ()
+    where, group, having = (node.args.get(key) for key in ("where", "group", "having"))
+    conditions = tuple(part.sql("duckdb") for part in flatten(where.this)) if where is not None else ()
+    rest = tuple(part.sql("duckdb") for part in (group, having) if part is not None)
+    aggregates = tuple(dict.fromkeys(found.sql("duckdb") for found in node.find_all(exp.AggFunc)))
+    return (*joins, *conditions, *(part.strip() for part in rest), *aggregates)
 
 
 def _column(node: exp.Expr, output: Output) -> Column:
@@ -109,7 +130,7 @@ def _column(node: exp.Expr, output: Output) -> Column:
     stored = output.column
     if stored is None or not _can_be_limited(node):
         return Column(output.name, output.type, output.name, str(output.type), comparison=Comparison.UNLIKE)
-    return replace(stored, name=output.name)
+    return replace(stored, name=output.name, physical=output.name)
 
 
 def _can_be_limited(node: exp.Expr) -> bool:

@@ -1,0 +1,154 @@
+"""In which order sources are read, and whose keys limit whom.
+
+    part (4 rows)  →  partsupp (16 of 400,000)  →  supplier (16 of 5,000)      keys go through the whole join graph
+
+Always the source that brings the fewest rows comes next, given the keys of those that are already here. A filter is
+worth its keys where the rows it keeps from travelling, and the database from reading, cost more than the keys. What is
+too small to wait is read at once, and the join with what else is here still reduces the keys that it gives on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fedq.catalog.statistics import Link
+from fedq.plan.estimate import LOCAL, distinct, key_seconds, key_share, pull_seconds, table_rows
+from fedq.plan.nodes import KeyColumn, KeyFilter, Within
+from fedq.plan.pull import Pull
+from fedq.plan.reach import Edge
+from fedq.plan.rewrite.facts import LOCAL_KINDS
+
+#: a filter that lets more than this through is none
+_WEAK = 0.8
+#: seconds in which a database reads a row that it does not send
+_READ = 2e-7
+#: how often a join of a join reduces the keys it gives: deeper, the text costs more than it saves
+_DEPTH = 3
+#: keys of two columns together are sent where they let through less than this part of what one alone does
+_PAIR = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class _Offered:
+    """Keys that one source could give another."""
+
+    giver: Pull
+    edge: Edge
+    keys: float
+    share: float
+    """Of the taker's rows."""
+
+
+def in_order(pulls: Sequence[Pull], edges: Sequence[Edge], links: Mapping[str, Link | None]) -> list[Pull]:
+    """The pulls in the order in which they may start, each with the keys it waits for."""
+    waiting, here = list(pulls), list[Pull]()
+    for pull in waiting:
+        pull.joined = pull.rows
+    while waiting:
+        offers = {pull.id: _offers(pull, here, edges) for pull in waiting}
+        chosen = min(waiting, key=lambda pull: _rows(pull, offers[pull.id], links))
+        waiting.remove(chosen)
+        _take(chosen, offers[chosen.id], links)
+        _reduce(chosen, here, edges)
+        here.append(chosen)
+    return here
+
+
+def _rows(pull: Pull, offers: Sequence[_Offered], links: Mapping[str, Link | None]) -> float:
+    rows = pull.rows
+    for offer in offers:
+        rows *= offer.share if _is_worth(pull, offer, links) else 1.0
+    return rows
+
+
+def _offers(taker: Pull, here: Sequence[Pull], edges: Sequence[Edge]) -> list[_Offered]:
+    by_id = {pull.id: pull for pull in here}
+    found = []
+    for edge in edges:
+        giver = by_id.get(edge.from_occurrence.id)
+        if giver is not None and edge.to_occurrence.id == taker.id:
+            keys = _distinct_keys(giver, edge)
+            share = key_share(
+                keys, distinct(taker.occurrence.table, edge.to_column), table_rows(taker.occurrence.table)
+            )
+            found.append(_Offered(giver, edge, keys, share))
+    return found
+
+
+def _distinct_keys(giver: Pull, edge: Edge) -> float:
+    """How many different keys the giver's rows have, after the joins that are already possible."""
+    known = distinct(giver.occurrence.table, edge.from_column)
+    return giver.joined if known is None else min(giver.joined, known)
+
+
+def _is_worth(taker: Pull, offer: _Offered, links: Mapping[str, Link | None]) -> bool:
+    if offer.share > _WEAK or offer.keys > taker.dialect.max_keys:
+        return False
+    link = LOCAL if taker.kind in LOCAL_KINDS or taker.kind == "sqlite" else links.get(taker.occurrence.table.database)
+    spared = pull_seconds(link, taker.rows, taker.width) - pull_seconds(link, taker.rows * offer.share, taker.width)
+    spared += _READ * max(taker.work, taker.rows) * (1 - offer.share)
+    return spared > key_seconds(link, offer.keys, offer.edge.to_column.type.width)
+
+
+def _take(taker: Pull, offers: Sequence[_Offered], links: Mapping[str, Link | None]) -> None:
+    """Give the source its keys; what is not sent still joins here."""
+    for giver in dict.fromkeys(offer.giver.id for offer in offers):
+        own = [offer for offer in offers if offer.giver.id == giver]
+        worth = sorted((offer for offer in own if _is_worth(taker, offer, links)), key=lambda offer: offer.share)
+        for offer in worth:
+            taker.keys.append(_filter(taker, offer))
+            taker.rows = max(1.0, taker.rows * offer.share)
+        rest = [offer for offer in own if offer not in worth]
+        taker.joined = taker.rows
+        for offer in rest:
+            taker.joined = max(1.0, taker.joined * min(1.0, offer.share))
+            taker.within.append(_within(offer.edge, offer.giver, _DEPTH))
+            if offer.share <= _WEAK and offer.giver.id not in {key.from_fetch for key in taker.keys}:
+                taker.late.append(_filter(taker, offer))
+    _pair_up(taker, offers)
+
+
+def _pair_up(taker: Pull, offers: Sequence[_Offered]) -> None:
+    """Two columns of one giver become one filter of pairs, where pairs are much rarer than their columns' values."""
+    for giver in dict.fromkeys(offer.giver.id for offer in offers):
+        keys = [key for key in taker.keys if key.from_fetch == giver]
+        own = [offer for offer in offers if offer.giver.id == giver]
+        if len(keys) != 2 or len(own) != 2:
+            continue
+        pairs = own[0].giver.joined
+        counts = [distinct(taker.occurrence.table, offer.edge.to_column) for offer in own]
+        possible = min(table_rows(taker.occurrence.table), (counts[0] or 1.0) * (counts[1] or 1.0))
+        if None in counts or pairs > taker.dialect.max_keys:
+            continue
+        if pairs / max(1.0, possible) < _PAIR * own[0].share * own[1].share:
+            first, second = keys
+            also = (KeyColumn(second.sql, second.column, second.from_column),)
+            paired = KeyFilter(first.sql, first.column, giver, first.from_column, also, within=first.within)
+            taker.keys[:] = [paired if key is first else key for key in taker.keys if key is not second]
+
+
+def _filter(taker: Pull, offer: _Offered) -> KeyFilter:
+    edge, giver = offer.edge, offer.giver
+    return KeyFilter(
+        taker.sql_of(edge.to_column), edge.to_column, giver.id, edge.from_column.name, within=tuple(giver.within)
+    )
+
+
+def _within(edge: Edge, giver: Pull, depth: int) -> Within:
+    inner = tuple(giver.within) if depth > 1 else ()
+    return Within(edge.to_column.name, giver.id, edge.from_column.name, inner)
+
+
+def _reduce(chosen: Pull, here: Sequence[Pull], edges: Sequence[Edge]) -> None:
+    """Sources that are already here give fewer keys now: those of the rows that meet the one that came."""
+    for pull in here:
+        for edge in edges:
+            is_back = edge.from_occurrence.id == chosen.id and edge.to_occurrence.id == pull.id
+            if not is_back or any(found.from_fetch == pull.id for found in chosen.within):
+                continue
+            keys = _distinct_keys(chosen, edge)
+            share = key_share(keys, distinct(pull.occurrence.table, edge.to_column), pull.rows)
+            if share < _WEAK:
+                pull.joined = max(1.0, pull.joined * share)
+                pull.within.append(Within(edge.to_column.name, chosen.id, edge.from_column.name))

@@ -1,0 +1,143 @@
+"""How many rows a block has, and how many its database reads for it: estimates, on which no answer depends.
+
+lineitem ⋈ orders, one year, by supplier      reads 3.7 million rows, joins 450,000, gives 5,000 groups
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from fedq.bind.scope import Occurrence
+from fedq.catalog.schema import Column
+from fedq.plan.estimate import Estimate, distinct, filtered, group_rows, table_rows
+from fedq.plan.reach import flatten
+from fedq.plan.rewrite.joins import core_of
+from fedq.plan.rewrite.tree import Draft, marked, number_of
+from fedq.sql import exp
+
+#: what part of the groups a HAVING is taken to keep: it asks for outliers
+_HAVING = 0.05
+#: what part of the rows a subquery is taken to keep
+_SUBQUERY, _GROUPED_SUBQUERY = 0.5, 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The estimates of one block."""
+
+    rows: Estimate
+    work: float
+    distincts: dict[str, float | None]
+
+    def distinct_of(self, name: str) -> float | None:
+        """Different values of an output, None where it is unknown."""
+        return self.distincts.get(name.lower())
+
+
+Pair = tuple[tuple[Occurrence, Column], tuple[Occurrence, Column]]
+
+
+def size_of(draft: Draft, node: exp.Expr) -> Size:
+    """The size of a block."""
+    read = [occurrence for table in marked(node) if (occurrence := _occurrence(draft, table)) is not None]
+    work = sum(table_rows(occurrence.table) for occurrence in read)
+    if not isinstance(node, exp.Select):
+        return Size(Estimate(work, is_known=False), work, {})
+    core = core_of(node)
+    own = [occurrence for occurrence in read if occurrence.node.find_ancestor(exp.Select) is node]
+    where = node.args.get("where")
+    conditions = core.conditions if core is not None else tuple(flatten(where.this)) if where is not None else ()
+    joined = joined_rows(draft, own, conditions)
+    distincts = {
+        output.alias_or_name.lower(): _distinct(draft, output.unalias(), joined.rows) for output in node.expressions
+    }
+    return Size(_after_grouping(draft, node, joined), work, distincts)
+
+
+def _occurrence(draft: Draft, table: exp.Table) -> Occurrence | None:
+    number = number_of(table)
+    return next((found for found in draft.query.occurrences if number_of(found.node) == number), None)
+
+
+def _distinct(draft: Draft, node: exp.Expr, rows: float) -> float | None:
+    found = draft.query.scopes.resolve(node) if isinstance(node, exp.Column) else None
+    known = distinct(found[0].table, found[1]) if found is not None else None
+    return None if known is None else min(known, max(1.0, rows))
+
+
+def _after_grouping(draft: Draft, select: exp.Select, joined: Estimate) -> Estimate:
+    group, rows = select.args.get("group"), joined.rows
+    if group is not None:
+        rows = group_rows(rows, [_distinct(draft, key, rows) for key in group.expressions])
+    elif any(output.find(exp.AggFunc) for output in select.expressions):
+        rows = 1.0
+    if select.args.get("having") is not None:
+        rows *= _HAVING
+    limit = select.args.get("limit")
+    if limit is not None and isinstance(limit.expression, exp.Literal) and limit.expression.this.isdigit():
+        rows = min(rows, float(limit.expression.this))
+    return Estimate(max(1.0, rows) if joined.rows else 0.0, joined.is_known)
+
+
+def joined_rows(draft: Draft, tables: Sequence[Occurrence], conditions: Iterable[exp.Expr]) -> Estimate:
+    """Rows of the inner join of tables under these conditions."""
+    conditions = list(conditions)
+    scopes, params = draft.query.scopes, draft.query.params
+    rows, is_known = 1.0, True
+    for occurrence in tables:
+        own = [one for one in conditions if _only(draft, one) == {occurrence.id} and one.find(exp.Query) is None]
+        estimate = filtered(occurrence.table, own, scopes.table_of, params)
+        rows, is_known = rows * estimate.rows, is_known and estimate.is_known
+    for one, other in combinations(tables, 2):
+        share = join_share(one, other, pairs_of(draft, one, other, conditions))
+        rows, is_known = rows * (share or 1.0), is_known and share is not None
+    for condition in conditions:
+        if condition.find(exp.Query) is not None:
+            has_group = any(query.args.get("group") for query in condition.find_all(exp.Select))
+            rows, is_known = rows * (_GROUPED_SUBQUERY if has_group else _SUBQUERY), False
+    return Estimate(rows, is_known)
+
+
+def _only(draft: Draft, condition: exp.Expr) -> set[str]:
+    found = [draft.query.scopes.resolve(column) for column in condition.find_all(exp.Column)]
+    return {"?" if one is None else one[0].id for one in found}
+
+
+def pairs_of(draft: Draft, one: Occurrence, other: Occurrence, conditions: Iterable[exp.Expr]) -> list[Pair]:
+    """The columns of two tables that equalities put side by side."""
+    found: list[Pair] = []
+    for condition in conditions:
+        if not isinstance(condition, exp.EQ):
+            continue
+        sides = [
+            draft.query.scopes.resolve(side) if isinstance(side, exp.Column) else None
+            for side in condition.args.values()
+        ]
+        if len(sides) == 2 and sides[0] is not None and sides[1] is not None:
+            by_id = {side[0].id: side for side in sides if side is not None}
+            if set(by_id) == {one.id, other.id}:
+                found.append((by_id[one.id], by_id[other.id]))
+    return found
+
+
+def join_share(one: Occurrence, other: Occurrence, pairs: Sequence[Pair]) -> float | None:
+    """The share of all pairs of rows that equalities let through; None where nothing is known of their columns.
+
+    A key of one side finds each of its rows for one value; otherwise the values are taken to be independent.
+    """
+    if not pairs:
+        return None
+    for occurrence, columns in ((one, [pair[0][1] for pair in pairs]), (other, [pair[1][1] for pair in pairs])):
+        key = occurrence.table.schema.key
+        if key and set(key) <= {column.physical for column in columns}:
+            return 1.0 / max(1.0, table_rows(occurrence.table))
+    share = 1.0
+    for (left, left_column), (right, right_column) in pairs:
+        counts = [distinct(left.table, left_column), distinct(right.table, right_column)]
+        known = [count for count in counts if count is not None]
+        if not known:
+            return None
+        share /= max(1.0, *known)
+    return share
