@@ -138,3 +138,10 @@ def test_cleaned_columns_are_not_computed_with() -> None:
     scopes = Scopes(query.tree, base_tables(query.tree), list(tables.values()))
     with pytest.raises(NotPushed, match="cleaned"):
         write_block(replace(query, scopes=scopes), query.tree, dialect_of("postgres"), "postgres", [("n", BIGINT)])
+
+
+def test_more_tables_than_a_database_joins_are_not_sent() -> None:
+    tables = ", ".join(f"l l{number}" for number in range(61))
+    query = bound(f"select 1 from {tables}")
+    with pytest.raises(NotPushed, match="more than 60 tables"):
+        write_block(query, query.tree, dialect_of("mysql"), "mysql", [("n", BIGINT)])

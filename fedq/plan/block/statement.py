@@ -22,6 +22,8 @@ from fedq.plan.constants import NotPushed
 from fedq.plan.values import Said
 from fedq.sql import exp
 
+#: tables of one statement: MySQL joins 61, SQLite 64
+MOST_TABLES = 60
 #: a column reference in a statement
 Found = tuple[str, Column]
 
@@ -104,6 +106,8 @@ class Statement:
             raise NotPushed(f"{occurrence.table.name} is in another database ({occurrence.table.database})")
         self.database = occurrence.table.database
         self.occurrences.append(occurrence)
+        if len(self.occurrences) > MOST_TABLES:
+            raise NotPushed(f"it reads more than {MOST_TABLES} tables, and some databases join no more than 61")
         return occurrence
 
     def alias(self, wanted: str) -> str:
