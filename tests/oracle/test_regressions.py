@@ -158,3 +158,33 @@ def test_texts_of_two_collations_are_not_compared_by_their_database(world: Place
             f"select count(*), max(a.id + 1) from rule0_{engine} a join rule1_{engine} b on a.s = b.s and a.id = b.id "
             "where b.id <> 3"
         )
+
+
+CORRELATED = [
+    "select id from outer_{e} o where exists (select 1 from inner_{e} i where i.s = o.s)",
+    "select id from outer_{e} o where not exists (select 1 from inner_{e} i where i.s = o.s)",
+    "select id from outer_{e} o where (select count(*) from inner_{e} i where i.s = o.s) > 0",
+    "select id, (select count(*) from inner_{e} i where i.s = o.s) as n from outer_{e} o",
+    "select id from outer_{e} o where o.s = (select min(i.s) from outer_{e} i where i.s = o.s)",
+    "select id from outer_{e} o where o.s in (select i.s from inner_{e} i where i.id < o.id)",
+]
+
+
+@pytest.mark.parametrize("engine", ["postgres", "mariadb", "sqlite"], indirect=True)
+@pytest.mark.parametrize("sql", CORRELATED)
+def test_a_subquery_is_asked_again_for_a_text_that_only_looks_the_same(places: Places, engine: str, sql: str) -> None:
+    """MariaDB answered for 'A' and 'a ' what it had found for 'a'."""
+    native = {
+        "postgres": "text",
+        "mariadb": "varchar(9) character set utf8mb4 collate utf8mb4_general_ci",
+        "sqlite": "text collate nocase",
+    }
+    rows: dict[str, list[tuple[Any, ...]]] = {
+        "outer": [(1, "a"), (2, "A"), (3, "a "), (4, "b"), (5, None)],
+        "inner": [(1, "a"), (2, "B")],
+    }
+    for name, values in rows.items():
+        if f"{name}_{engine}" not in places.tables:
+            places.define(f"{name}_{engine}", "id BIGINT, s VARCHAR", values)
+            places.put(f"{name}_{engine}", engine, native={"s": native[engine]}, key=["id"])
+    places.check(sql.format(e=engine))
