@@ -112,7 +112,7 @@ class ProxyLink(Link):
 
     def __init__(self, ports: Sequence[int], mbit: int = MBIT, delay: float = 0.0) -> None:
         self.title = f"link of {mbit} Mbit/s by a proxy process" + (f", {delay * 1000:g} ms" if delay else "")
-        self.slug = f"proxy-{mbit}" + (f"-{delay * 1000:g}ms" if delay else "")
+        self.slug = f"link-{mbit}" + (f"-{delay * 1000:g}ms" if delay else "")
         self._line = Line(dict.fromkeys(ports, "127.0.0.1"), mbit * 1e6 / 8, delay / 2)
 
     def address(self, port: int) -> dict[str, Any]:
