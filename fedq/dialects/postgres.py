@@ -175,6 +175,19 @@ class PostgresDialect(Dialect):
             return None
         return f'({sql})::text COLLATE "C"'  # the cast takes the blanks off character(n)
 
+    def same_text(self, sql: str, column: Column, literals: Sequence[str]) -> str | None:
+        """The column's own equality finds the rows by its index, the bytes keep the right ones of them.
+
+        >>> loose = Column("s", VARCHAR, "s", "character(3)", comparison=Comparison.LOOSE)
+        >>> POSTGRES.same_text('"s"', loose, ["'x'"])
+        '("s" = \'x\' AND ("s")::text COLLATE "C" = \'x\')'
+        """
+        ordered = self.by_bytes(sql, column)
+        if ordered is None or not literals:
+            return None
+        test = f"= {literals[0]}" if len(literals) == 1 else f"IN ({', '.join(literals)})"
+        return f"({sql} {test} AND {ordered} {test})"
+
     def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
         """LIKE without an escape character, exact whatever the column's collation."""
         operand = sql if column.comparison is Comparison.SAME else self.by_bytes(sql, column)

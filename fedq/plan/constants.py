@@ -145,16 +145,11 @@ def _as_number(value: Any, type_: Type) -> Any:
     family, is_whole = type_.family, not isinstance(value, float) and value == value // 1
     if family == "integer" and is_whole and abs(value) < 2**63:
         return int(value)
-    if family == "integer" and isinstance(value, Decimal) and _is_short(value) and type_.name not in _HUGE:
-        return value
     if family == "decimal" and not isinstance(value, float):
         return _fitting(Decimal(value), type_)
     if type_.name == "DOUBLE" and abs(value) < 2**53:
         return float(value)
     raise NotPushed(f"a {type(value).__name__} compared with a {type_}")
-
-
-_HUGE = ("HUGEINT", "UHUGEINT")
 
 
 def comparable(found: Constant, type_: Type) -> Any:
@@ -178,11 +173,6 @@ def comparable(found: Constant, type_: Type) -> Any:
     if family == "blob" and isinstance(value, bytes):
         return value
     raise NotPushed(f"a {type(value).__name__} compared with a {type_}")
-
-
-def _is_short(value: Decimal) -> bool:
-    """Whether DuckDB compares an integer with it exactly: both as decimals of at most 38 digits."""
-    return value.is_finite() and abs(value) < 2**63 and -18 <= int(value.as_tuple().exponent) < 0
 
 
 def _fitting(value: Decimal, type_: Type) -> Decimal:

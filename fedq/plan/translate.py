@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import islice
 
 from fedq.catalog.schema import Column
@@ -191,6 +192,8 @@ def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
     if is_open(right) or not is_open(left):
         return _pair(operator, left, right, speaker)
     found = constant(right, speaker.params)
+    if _has_fraction(found.value) and say(left, speaker).type.family == "integer":
+        return translate(_whole_bound(left, operator, found.value), speaker)
     by_year = _year_range(left, operator, found.value, speaker)
     if by_year is not None:
         return by_year
@@ -199,6 +202,23 @@ def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
         raise NotPushed("an order of booleans")
     offer = _compared(operator, said, speaker.literal(found, said.column), speaker)
     return replace(offer, is_strict=offer.is_strict and said.is_strict)
+
+
+def _has_fraction(value: object) -> bool:
+    return isinstance(value, Decimal) and value.is_finite() and value != value.to_integral_value()
+
+
+def _whole_bound(node: exp.Expr, operator: str, value: Decimal) -> exp.Expr:
+    """An integer compared with a fraction as a comparison with an integer, which an index serves (and MariaDB takes
+    `k = 0.1` for `k = 0` where k is indexed)."""
+    if operator in ("=", "<>"):  # never and always, but for NULL
+        kind: type[exp.Expr] = exp.LT if operator == "=" else exp.LTE
+        return kind(this=node.copy(), expression=node.copy())
+    is_upper = operator in ("<", "<=")
+    kind = exp.LTE if is_upper else exp.GTE
+    bound = int(value.to_integral_value(ROUND_FLOOR if is_upper else ROUND_CEILING))
+    said = exp.Literal.number(abs(bound))
+    return kind(this=node.copy(), expression=exp.Neg(this=said) if bound < 0 else said)
 
 
 def _compared(operator: str, said: Said, literal: str, speaker: Speaker) -> Offer:
@@ -349,7 +369,10 @@ def _membership(node: exp.In, speaker: Speaker, *, is_negated: bool = False) -> 
     sql, column = said.sql, said.column
     if column.comparison is Comparison.UNLIKE:
         raise NotPushed(unlike(column, "IN"))
-    literals = [speaker.literal(constant(item, speaker.params), column) for item in node.expressions]
+    constants = [constant(item, speaker.params) for item in node.expressions]
+    if column.type.family == "integer" and any(not _has_fraction(found.value) for found in constants):
+        constants = [found for found in constants if not _has_fraction(found.value)]
+    literals = [speaker.literal(found, column) for found in constants]
     share = min(1.0, 0.02 * len(literals))
     word, share = ("NOT IN", max(0.05, 1 - share)) if is_negated else ("IN", share)
     plain = f"{sql} {word} ({', '.join(literals)})"
