@@ -145,3 +145,18 @@ def test_more_tables_than_a_database_joins_are_not_sent() -> None:
     query = bound(f"select 1 from {tables}")
     with pytest.raises(NotPushed, match="more than 60 tables"):
         write_block(query, query.tree, dialect_of("mysql"), "mysql", [("n", BIGINT)])
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select max(case when k > 1 then 'a' else 'B' end) from l",
+        "select k from l order by case when k > 1 then 'a' else 'B' end",
+        "select w from (select 'a' as w from l union all select 'B' from o) q order by w",
+    ],
+)
+def test_a_computed_text_is_ordered_by_its_bytes_whatever_the_database_s_rule(sql: str) -> None:
+    query = bound(sql)
+    type_ = BIGINT if sql.startswith("select k") else VARCHAR
+    fetch = write_block(query, query.tree, dialect_of("postgres"), "postgres", [("x", type_)])
+    assert '::text COLLATE "C"' in fetch.sql

@@ -62,8 +62,9 @@ def ordered(said: Said, dialect: Dialect) -> Said:
     """A value whose order there is DuckDB's; its smallest and largest too. Raises: NotPushed."""
     check_clean(said)
     column = said.column
-    if column.type.family in _ORDERABLE and column.comparison is Comparison.SAME:
-        return said
+    is_told = column.physical or column.type.family != "text" or column.collation == _BYTEWISE.get(dialect.name)
+    if column.type.family in _ORDERABLE and column.comparison is Comparison.SAME and is_told:
+        return said  # a computed text has the rule of its database
     by_bytes = bytewise(said, dialect)
     if by_bytes is None:
         raise NotPushed(f"{named(said)} ({column.native}) is ordered in another way there")
