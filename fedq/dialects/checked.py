@@ -24,7 +24,7 @@ _SQLITE_SOUND = {
     "integer": "typeof({0}) IN ('integer', 'null')",
     "boolean": "(typeof({0}) = 'integer' AND {0} IN (0, 1) OR {0} IS NULL)",
     "float": "typeof({0}) IN ('real', 'null')",
-    "date": "date({0}) IS {0}",
+    "date": "date({0}, '+0 days') IS {0}",
 }
 _MOMENTS = ("date", "timestamp", "timestamptz")
 
