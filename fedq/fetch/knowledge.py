@@ -4,6 +4,7 @@
                                      older than a minute: the old ones serve, new ones are read behind the query's back
     a query over one database        as above, but never waited for
     a query over one table           none: there is nothing to choose
+    files                            at once, in the query's own thread: nothing may hold a file when the query is over
 
 A failure is "unknown" until the minute is over: what is wrong with a database, its read will say.
 """
@@ -14,7 +15,7 @@ import statistics as middle
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fedq.catalog.schema import PhysicalTable, TableSchema
@@ -54,14 +55,20 @@ class Knowledge:
         self._reading: dict[Place, threading.Event] = {}
 
     def of(
-        self, wanted: Mapping[str, Sequence[TableSchema]], find: Callable[[str], Source], *, is_waiting: bool
+        self,
+        wanted: Mapping[str, Sequence[TableSchema]],
+        find: Callable[[str], Source],
+        *,
+        is_waiting: bool,
+        local: Collection[str] = (),
     ) -> dict[Place, TableStatistics | None]:
-        """The statistics of the tables of each database, as far as they are known by now."""
+        """The statistics of the tables of each database, as far as they are known by now; those of `local` databases
+        are read in this thread."""
         events = []
         for database, schemas in wanted.items():
             old = [schema for schema in schemas if self._is_old(database, schema)]
             if old:
-                self._read_behind(database, old, find)
+                self._start(database, old, find, is_behind=database not in local)
             missing = [schema for schema in schemas if self._known(database, schema) is None]
             with self._lock:
                 events += [event for schema in missing if (event := self._reading.get((database, schema.table)))]
@@ -81,16 +88,22 @@ class Knowledge:
         entry = self._known(database, schema)
         return entry is None or self._clock() - entry.read_at > FRESH
 
-    def _read_behind(self, database: str, schemas: Sequence[TableSchema], find: Callable[[str], Source]) -> None:
-        """Start to read what nobody reads already."""
+    def _start(
+        self, database: str, schemas: Sequence[TableSchema], find: Callable[[str], Source], *, is_behind: bool
+    ) -> None:
+        """Read what nobody reads already, here or in a thread of its own."""
+        source = find(database)  # here: once the federation is closed, nothing is to be opened again
         done = threading.Event()
         with self._lock:
             mine = [schema for schema in schemas if (database, schema.table) not in self._reading]
             self._reading.update({(database, schema.table): done for schema in mine})
-        if mine:
-            source = find(database)  # here: once the federation is closed, nothing is to be opened again
+        if not mine:
+            return
+        if is_behind:
             name = f"fedq-statistics-{database}"
             threading.Thread(target=self._read, args=(source, database, mine, done), name=name, daemon=True).start()
+        else:
+            self._read(source, database, mine, done)
 
     def _read(self, source: Source, database: str, schemas: Sequence[TableSchema], done: threading.Event) -> None:
         found: Sequence[TableStatistics | None] = [None] * len(schemas)

@@ -86,7 +86,8 @@ class Sources:
 
         It is kept for a minute. None where nothing is known, or was not within two seconds; never an error.
         """
-        return self._knowledge.of(wanted, self.__getitem__, is_waiting=is_waiting)
+        local = [name for name in wanted if self._databases[name].kind in _LOCAL]
+        return self._knowledge.of(wanted, self.__getitem__, is_waiting=is_waiting, local=local)
 
     def link(self, database: str) -> Link | None:
         """How far away a database is, as measured so far; None before anything was."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -107,6 +109,34 @@ def test_a_database_that_does_not_answer_costs_two_seconds_and_no_more(monkeypat
     source.gate.set()
     assert eventually(lambda: _of(kept, source) == 1)
     assert source.asked == 1
+
+
+def test_files_are_read_in_the_querys_own_thread() -> None:
+    threads = []
+
+    class Here(Told):
+        def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+            threads.append(threading.current_thread())
+            return super().statistics(tables)
+
+    kept = Knowledge()
+    source: Any = Here()
+    found = kept.of({"db": [SCHEMA]}, lambda _: source, is_waiting=False, local=["db"])
+    assert found["db", SCHEMA.table] == TableStatistics(1.0)
+    assert threads == [threading.current_thread()]
+
+
+def test_a_query_over_one_table_asks_for_none(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "a.db") as connection:
+        connection.executescript("CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (id INTEGER PRIMARY KEY)")
+    connection.close()
+    with fedq.connect(db=f"sqlite:///{tmp_path}/a.db") as fed:
+        kept = fed._sources._knowledge._entries
+        fed.query("select * from a where id = 1")
+        fed.query("select * from a where id = 1")
+        assert not kept
+        fed.query("select * from a join b using (id)")
+        assert {table.name for _, table in kept} == {"a", "b"}
 
 
 def test_links_are_the_middle_of_what_was_measured() -> None:
