@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from fedq.plan import build
+from fedq.bind.resolve import BoundTable
+from fedq.plan import build, estimate
+from fedq.plan.estimate import Estimate
 from tests.oracle.support import ENGINES, Places
 
 pytestmark = pytest.mark.filterwarnings("ignore::fedq.errors.FedqWarning")
@@ -34,8 +36,12 @@ PAIRS = [pair for number, pair in enumerate(itertools.product(ENGINES, ENGINES))
 @pytest.fixture(autouse=True)
 def _always(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys travel however small the tables are: the table named small is, the other is not."""
-    monkeypatch.setattr(build, "SMALL_TABLE", 0)
-    monkeypatch.setattr(build, "filtered_rows", lambda table, offers: 1.0 if "small" in table.name else 100_000.0)
+
+    def told(table: BoundTable, *_: object) -> Estimate:
+        return Estimate(1.0 if "small" in table.name else 100_000.0, is_known=True)
+
+    monkeypatch.setattr(estimate, "table_estimate", told)
+    monkeypatch.setattr(build, "filtered", told)
 
 
 @pytest.mark.parametrize(("one", "other"), PAIRS, ids=["-".join(pair) for pair in PAIRS])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import traceback
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,15 @@ import pyarrow as pa
 
 from fedq.errors import FedqError
 from fedq.plan import build as build  # loaded, so that its modules can be lied to
+from fedq.plan.estimate import Estimate
 from tests.oracle.support import LOCAL, SERVERS, Places, assert_same
 from tests.properties import rules
 from tests.properties.grammar import CHAR, COLUMNS, INDEXED, PRIMARY, TEXT, UNIQUE, Case, Query, Table
 from tests.properties.shrink import shrink
 
 NUMBERS = range(5)
+#: how many different values a column has, as the planner is told in turn; None is unknown
+VALUES_TOLD = (None, None, 1000.0, 2.0, 1e6)
 #: of a DOUBLE whose last digits depend on the order in which it was added up
 DIGITS = 9
 #: of an average: DuckDB itself answers avg of 12.30, 12.30, 12.30 with 12.3, and with 12.299999999999999 where its
@@ -31,10 +35,15 @@ AVERAGE_DIGITS = 14
 
 @contextmanager
 def sizes(told: tuple[int, ...]) -> Iterator[None]:
-    """The planner takes the tables of a query to be so large, in turn: no answer may depend on an estimate."""
-    turn = itertools.cycle(told)
-    lie = lambda *args, **options: float(next(turn))
-    with patched("filtered_rows", lie), patched("SMALL_TABLE", 0):
+    """The planner takes tables, and what conditions leave of them, to be so large, in turn, and columns to have a few
+    or many values: no answer may depend on an estimate."""
+    turn, values = itertools.cycle(told), itertools.cycle(VALUES_TOLD)
+    whole = defaultdict[str, float](lambda: float(next(turn)))
+    with (
+        patched("table_estimate", lambda table: Estimate(whole[table.name], is_known=True)),
+        patched("filtered", lambda *_: Estimate(float(next(turn)), is_known=True)),
+        patched("distinct", lambda *_: next(values)),
+    ):
         yield
 
 
