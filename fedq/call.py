@@ -145,7 +145,7 @@ def _frame_sources(frames: object) -> dict[str, Source]:
 
 def shadowed(call: Call, plan: Plan) -> list[ShadowedNameWarning]:
     """DataFrames whose name a catalog table took."""
-    if not call.extra:
+    if FRAMES not in call.extra:
         return []
     frames = {table.name.lower(): table.name for table in call.extra[FRAMES].list_tables()}
     read = [name for fetch in plan.fetches if fetch.database != FRAMES for name in fetch.tables]

@@ -84,7 +84,7 @@ class Federation:
         Raises: any `FedqError`; `QueryCancelled` on Ctrl-C.
         """
         started = time.perf_counter()
-        call = settle(sql, params, self.catalog, self._placing, options)
+        call = self._within(settle(sql, params, self.catalog, self._placing, options))
         plan, table, types, run = self._conduct(call, self._answer)
         notes: list[Warning] = [
             *shadowed(call, plan),
@@ -207,6 +207,16 @@ class Federation:
         call = settle(sql, params, self.catalog, self._placing, {})
         call = replace(call, placing=placing, extra={**call.extra, **inside})
         return self._conduct(call, self._answer)[1]
+
+    def _within(self, call: Call) -> Call:
+        """The call, reading the databases of the transaction around it as that sees them; a native text never does,
+        for the transaction may write."""
+        from fedq.write.transaction import around
+
+        transaction = around(self._sources)
+        if transaction is None or call.native is not None:
+            return call
+        return replace(call, extra={**transaction.inside, **call.extra})
 
     def _masked(self, task: Callable[[], T]) -> T:
         try:

@@ -8,7 +8,6 @@ while its transaction lives, so that nobody recovers what is still being done.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import uuid
@@ -51,6 +50,8 @@ class Entry:
     @classmethod
     def create(cls, gid: str, gids: Mapping[str, str]) -> Entry:
         """A new file, on disk when this returns. Raises: DatabaseError where it cannot be written."""
+        import fcntl  # not on Windows, where only this cannot be done
+
         path = folder() / f"{gid.removeprefix(PREFIX)}.json"
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -87,6 +88,8 @@ class Entry:
 
 def left_over() -> Iterator[Entry]:
     """The entries nobody works on any more, locked."""
+    import fcntl
+
     for path in sorted(folder().glob("*.json")):
         try:
             handle = os.open(path, os.O_RDWR)

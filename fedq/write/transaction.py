@@ -207,16 +207,21 @@ class Transaction:
             self.rollback()
 
 
+def around(sources: object) -> Transaction | None:
+    """The transaction around this call, when there is one of the federation that has these sources."""
+    return next((each for each in reversed(_active.get()) if each.desk.sources is sources), None)
+
+
 def current(desk: Desk) -> Transaction | None:
-    """The transaction around this call, when there is one of the same federation."""
-    return next((each for each in reversed(_active.get()) if each.desk.sources is desk.sources), None)
+    """The transaction around a write."""
+    return around(desk.sources)
 
 
 def in_transaction(desk: Desk, work: Callable[[Transaction], tuple[int, tuple[str, ...]]]) -> Written:
     """Do one write: in the transaction around it, or in one of its own, again when others changed the same rows."""
-    around = current(desk)
-    if around is not None:
-        return around.attempt(work)
+    outer = current(desk)
+    if outer is not None:
+        return outer.attempt(work)
     for attempt in range(1, _ATTEMPTS + 1):
         alone = Transaction(desk, is_alone=True)
         try:

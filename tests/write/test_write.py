@@ -175,9 +175,7 @@ def test_rows_go_home(place: Place) -> None:
     rows = elsewhere.query("select id, word, price from lookup where id = 7")
     changed = rows.to_pandas()
     changed["word"] = "SIEBEN"
-    moved = fedq.connect(
-        {"version": 1, "databases": {n: d for n, d in _urls(place).items()}, "tables": {"lookup": "here"}}
-    )
+    moved = fedq.connect({"version": 1, "databases": _urls(place), "tables": {"lookup": "here"}})
     with moved:
         written = moved.write(changed, "lookup", mode="upsert")
         assert written.databases == ("there",)

@@ -1,0 +1,197 @@
+"""One transaction per database, two phases over several, and what a crash leaves is found and finished."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fedq
+from tests.servers import MariaDBServer, PostgresServer, Server
+from tests.write.conftest import Place
+
+
+def test_all_or_nothing(place: Place) -> None:
+    with place.fed.transaction():
+        place.fed.execute("insert into items (id, name) values (10, 'x')")
+        place.fed.execute("update items set name = name || '!' where id = 10")
+        place.fed.write([{"id": 11, "name": "y"}], "items")
+        assert place.fed.query("select id, name from items where id >= 10 order by id").rows() == [
+            (10, "x!"),
+            (11, "y"),
+        ]
+    assert place.rows(columns="id, name")[-2:] == [(10, "x!"), (11, "y")]
+
+
+def test_an_error_undoes_it(place: Place) -> None:
+    with pytest.raises(ZeroDivisionError), place.fed.transaction() as around:
+        around.execute("delete from items")
+        raise ZeroDivisionError
+    assert len(place.rows()) == 3
+    with pytest.raises(fedq.DatabaseError, match="failed before"), place.fed.transaction():
+        place.fed.execute("delete from items where id = 2")
+        with pytest.raises(fedq.FedqError):
+            place.fed.execute("insert into items (id) values (1)")
+    assert len(place.rows()) == 3
+    place.fed.execute("delete from items where id = 2")  # and afterwards everything works
+    assert len(place.rows()) == 2
+
+
+def test_a_second_database_that_cannot_prepare_is_refused(place: Place) -> None:
+    with pytest.raises(fedq.NotAllowed, match="two phases"), place.fed.transaction():
+        place.fed.execute("delete from items")
+        place.fed.execute("delete from lookup")
+    assert len(place.rows()) == 3
+
+
+def test_one_after_the_other_where_that_is_asked_for(place: Place) -> None:
+    with place.fed.transaction(atomic=False) as around:
+        place.fed.execute("delete from items")
+        place.fed.execute("delete from lookup where id = 7")
+    assert around.written is not None
+    assert (around.written.rows, around.written.databases) == (4, ("here", "there"))
+    assert place.rows() == []
+
+
+def test_concurrent_updates_lose_nothing(place: Place) -> None:
+    if place.kind == "duckdb":
+        pytest.skip("a DuckDB file has one writer at a time")
+    place.fed.execute("insert into pairs values (1, 'n', 0)")
+    errors: list[BaseException] = []
+
+    def count() -> None:
+        try:
+            for _ in range(5):
+                place.fed.execute("update pairs set v = v + 1 where a = 1")
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=count) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    done = 15 - sum(1 for error in errors if isinstance(error, fedq.DatabaseError)) * 5
+    assert not [error for error in errors if not isinstance(error, fedq.DatabaseError)]
+    found = place.rows("pairs", columns="v")[0][0]
+    assert found == 15 if not errors else done <= found < 15
+
+
+@dataclass
+class Pair:
+    """PostgreSQL and MariaDB with a table `t` each, `pg.t` and `my.t`."""
+
+    databases: dict[str, Any]
+    run: dict[str, Callable[[str], list[tuple[Any, ...]]]]
+    fed: fedq.Federation
+
+    def counts(self) -> tuple[int, int]:
+        return tuple(self.run[name]("SELECT count(*) FROM t")[0][0] for name in ("pg", "my"))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def pair(
+    postgres: PostgresServer, mariadb: MariaDBServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Pair]:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    databases, run = {}, {}
+    servers: dict[str, Server] = {"pg": postgres, "my": mariadb}
+    for name, server in servers.items():
+        url = server.new_database()
+        monkeypatch.setenv(f"{name.upper()}_PASSWORD", server.password)
+        databases[name] = {
+            "url": url.replace(f":{server.password}@", "@"),
+            "password": {"env": f"{name.upper()}_PASSWORD"},
+        }
+        run[name] = lambda sql, server=server, url=url: server.sql(sql, url)  # type: ignore[misc]
+        run[name]("CREATE TABLE t (id INTEGER PRIMARY KEY, s VARCHAR(20))")
+    with fedq.connect({"version": 1, "databases": databases}) as fed:
+        yield Pair(databases, run, fed)
+
+
+def test_two_databases_commit_together(pair: Pair) -> None:
+    with pair.fed.transaction() as around:
+        pair.fed.execute("insert into pg.t values (1, 'a')")
+        pair.fed.execute("insert into my.t select id, s from pg.t")
+    assert around.written is not None
+    assert around.written.databases == ("pg", "my")
+    assert pair.counts() == (1, 1)
+    with pytest.raises(fedq.FedqError), pair.fed.transaction():
+        pair.fed.execute("insert into pg.t values (2, 'b')")
+        pair.fed.execute("insert into my.t values (1, 'twin')")
+    assert pair.counts() == (1, 1)
+    assert len(pair.fed.recover()) == 0
+
+
+CRASH = """
+import os, signal, sys, fedq
+from fedq.write import journal
+def die(self, *rest): os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[1] == "before": journal.Entry.decide = die
+else:
+    decide = journal.Entry.decide
+    journal.Entry.decide = lambda self: (decide(self), die(self))
+fed = fedq.connect(eval(sys.argv[2]))
+with fed.transaction():
+    fed.execute("insert into pg.t values (1, 'a')")
+    fed.execute("insert into my.t values (1, 'a')")
+"""
+
+
+@pytest.mark.parametrize(("when", "outcome", "count"), [("before", "rolled back", 0), ("after", "committed", 1)])
+def test_a_crash_between_the_phases_is_finished(pair: Pair, when: str, outcome: str, count: int) -> None:
+    catalog = repr({"version": 1, "databases": pair.databases})
+    died = subprocess.run([sys.executable, "-c", CRASH, when, catalog], check=False, timeout=60, env=dict(os.environ))
+    assert died.returncode == -signal.SIGKILL
+    assert pair.counts() == (0, 0)
+    found = pair.fed.recover().to_dicts()
+    assert {(row["database"], row["outcome"]) for row in found} == {("pg", outcome), ("my", outcome)}
+    assert pair.counts() == (count, count)
+    assert len(pair.fed.recover()) == 0
+
+
+def test_what_another_machine_prepared_is_only_shown(pair: Pair) -> None:
+    connection = "BEGIN; INSERT INTO t VALUES (9, 'x'); PREPARE TRANSACTION 'fedq:elsewhere:pg'"
+    pair.run["pg"](connection)
+    assert [row["outcome"] for row in pair.fed.recover().to_dicts()] == ["in doubt: its journal is not on this machine"]
+    pair.run["pg"]("ROLLBACK PREPARED 'fedq:elsewhere:pg'")
+
+
+def test_a_token_says_where_the_write_stands(pair: Pair) -> None:
+    written = pair.fed.execute("insert into pg.t values (5, 'x')")
+    assert written.positions["pg"].engine == "postgresql"
+    assert "/" in written.positions["pg"].position
+    assert '"version": 1' in written.token
+
+
+def test_native_statements(pair: Pair) -> None:
+    pair.fed.execute("create table made (id serial primary key, v int check (v > 0))", native="pg")
+    assert pair.fed.execute("insert into made (v) values (1), (2)", native="pg").rows == 2
+    with pytest.raises(fedq.DatabaseError):
+        pair.fed.execute("insert into made (v) values (0)", native="pg")
+    assert pair.fed.query("select count(*) from made").scalar() == 2
+    pair.fed.execute("create table made_too (id int primary key auto_increment, v int) engine = innodb", native="my")
+    assert pair.fed.execute("insert into made_too (v) values (1), (2)", native="my").rows == 2
+    for sql in (
+        "commit",
+        "/* x */ begin",
+        "set role postgres",
+        "-- x\nrollback",
+        "/*! commit */",
+        "",
+        "prepare transaction 'x'",
+    ):
+        with pytest.raises(fedq.NotAllowed):
+            pair.fed.execute(sql, native="pg")
+    for name in ("pg", "my"):
+        with pytest.raises(fedq.FedqError):
+            pair.fed.execute("insert into t values (70, 'x'); insert into t values (71, 'y')", native=name)
+    assert pair.counts() == (0, 0)
