@@ -77,6 +77,8 @@ class Run:
         session = self._find(database).open(self._limits.timeout)
         with self._lock:
             self._sessions.append(session)
+        if self.is_cancelled.is_set():  # while it was opened: nobody else will close it
+            self.release(session)
         self.check()
         return session
 

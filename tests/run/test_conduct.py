@@ -1,0 +1,250 @@
+"""Fetches that wait for keys, are not asked, are stopped and asked again: what travels, and that the answer is right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from fedq.errors import ConnectionLost, PullTooLarge, QueryCancelled
+from fedq.events import Restarted, Sent, Shipped, Waiting
+from fedq.run import conduct
+from fedq.run import keys as keys_of
+from fedq.run.pulls import Limits, Run
+from tests.run.support import Ground
+
+ROWS, WIDE = 120_000, 200 * "x"
+TABLES = """
+    CREATE TABLE big (id BIGINT, k BIGINT, a INTEGER, b VARCHAR(20), w VARCHAR(400));
+    CREATE TABLE few (id BIGINT, k BIGINT, a INTEGER, b VARCHAR(20));
+    CREATE TABLE none (id BIGINT, k BIGINT);
+    INSERT INTO few VALUES (1, 7, 1, 'x'), (2, 11, 2, 'y'), (3, NULL, 3, NULL), (4, 7, 4, 'z');
+"""
+FILL = {
+    "postgres": f"INSERT INTO big SELECT i, i % 1000, i % 10, 'v' || i % 10, '{WIDE}' FROM generate_series(1, {ROWS}) i",
+    "mariadb": f"INSERT INTO big SELECT seq, seq % 1000, seq % 10, concat('v', seq % 10), '{WIDE}' FROM seq_1_to_{ROWS}",
+    "sqlite": f"""INSERT INTO big WITH RECURSIVE s(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM s WHERE i < {ROWS})
+                  SELECT i, i % 1000, i % 10, 'v' || i % 10, '{WIDE}' FROM s""",
+    "duckdb": f"INSERT INTO big SELECT i, i % 1000, i % 10, 'v' || i % 10, '{WIDE}' FROM range(1, {ROWS} + 1) r(i)",
+}
+JOIN = 'SELECT count(*), sum(b.id) FROM "big@1" b JOIN "few@1" f ON b.k = f.k'
+
+
+def _made(kind: str, folder: Path, server: Any) -> str:
+    if server is None:
+        import sqlite3
+
+        opened: Any = sqlite3 if kind == "sqlite" else duckdb
+        connection = opened.connect(str(folder / f"run.{kind}"))
+        url = f"{kind}:///{folder}/run.{kind}"
+    else:
+        url = server.new_database()
+        connection = server.connect(url)
+    cursor = connection.cursor()
+    for statement in [*TABLES.split(";")[:-1], FILL[kind]]:
+        cursor.execute(statement)
+    connection.commit()
+    connection.close()
+    return str(url)
+
+
+@pytest.fixture(scope="module", params=list(FILL))
+def ground(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    """Two databases of each kind; the tables are in both."""
+    kind = request.param
+    server = request.getfixturevalue(kind) if kind in ("postgres", "mariadb") else None
+    urls = {name: _made(kind, tmp_path_factory.mktemp(name), server) for name in ("one", "two")}
+    made = Ground(urls)
+    yield made
+    made.close()
+
+
+def _right() -> tuple[int, int]:
+    with duckdb.connect() as local:
+        local.execute(TABLES)
+        local.execute(FILL["duckdb"])
+        row = local.execute("SELECT count(*), sum(b.id) FROM big b JOIN few f ON b.k = f.k").fetchall()[0]
+    return int(row[0]), int(row[1])
+
+
+RIGHT = _right()
+
+
+def _answer(ground: Ground, *fetches: Any, **more: Any) -> tuple[int, int]:
+    (row,) = ground.run(JOIN, *fetches, **more).to_pylist()
+    count, total = row.values()
+    return int(count), int(total or 0)
+
+
+@pytest.mark.parametrize("database", ["one", "two"])
+def test_keys_travel(ground: Ground, database: str) -> None:
+    """From one database to another, and within one."""
+    few = ground.fetch("few@1", database, "few", ["id", "k"], rows=4.0)
+    keys = ground.keys("one", "big", [("k", "k")], "few@1")
+    assert _answer(ground, few, ground.fetch("big@1", "one", "big", ["id", "k"], keys=(keys,))) == RIGHT
+    assert ground.last is not None
+    actual = ground.last.actuals["big@1"]
+    assert (actual.rows, actual.keys[0].count) == (240, 2)
+    assert [event.for_fetches for event in ground.events if isinstance(event, Waiting)] == [("few@1",)]
+    assert [(event.keys, event.from_fetch) for event in ground.events if isinstance(event, Shipped)] == [(2, "few@1")]
+
+
+def test_without_keys_nobody_is_asked(ground: Ground) -> None:
+    """But the result still says what would have been read; what waits for that in turn is not asked either."""
+    none = ground.fetch("none@1", "two", "none", ["id", "k"])
+    big = ground.fetch("big@1", "one", "big", ["id", "k"], keys=(ground.keys("one", "big", [("k", "k")], "none@1"),))
+    few = ground.fetch("few@1", "two", "few", ["id", "k"], keys=(ground.keys("two", "few", [("k", "k")], "big@1"),))
+    assert _answer(ground, none, big, few) == (0, 0)
+    assert ground.last is not None
+    assert [event.fetch for event in ground.events if isinstance(event, Sent)] == ["none@1"]
+    assert {name: read.rows for name, read in ground.last.reads.items()} == {"none@1": 0, "big@1": 0, "few@1": 0}
+
+
+def test_combinations_of_two_columns(ground: Ground) -> None:
+    """Only rows of which one row of the giver has both values: not every `a` with every `b`."""
+    text = 'SELECT count(*), sum(b.id) FROM "big@1" b JOIN "few@1" f ON b.k = f.k AND b.a = f.a'
+    few = ground.fetch("few@1", "two", "few", ["k", "a", "b"])
+    for pairs, rows in (
+        ([("k", "k"), ("a", "a")], 0),
+        ([("a", "a"), ("k", "k"), ("b", "b")], 0),
+        ([("a", "a")], ROWS * 4 // 10),
+    ):
+        keys = ground.keys("one", "big", pairs, "few@1")
+        ground.run(text, few, ground.fetch("big@1", "one", "big", ["id", "k", "a", "b"], keys=(keys,)))
+        assert ground.last is not None
+        assert ground.last.actuals["big@1"].rows == rows
+    source = replace(few, source=few.source.replace("few", "big"), where=("id < 200",))
+    keys = ground.keys("one", "big", [("k", "k"), ("b", "b")], "few@1")
+    ground.run(text, source, ground.fetch("big@1", "one", "big", ["id", "k", "a", "b"], keys=(keys,)))
+    assert ground.last is not None
+    assert (ground.last.actuals["big@1"].rows, ground.last.actuals["big@1"].keys[0].count) == (199 * ROWS // 1000, 199)
+
+
+@pytest.mark.parametrize("database", ["one", "two"])
+def test_a_fetch_much_larger_than_estimated_is_asked_again(
+    ground: Ground, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Estimated at ten rows it was to be first; the keys that limit it come from behind it, or from elsewhere."""
+    monkeypatch.setattr(conduct, "LATE_ROWS", 20_000)
+    read = Run.read
+
+    def slowly(*arguments: Any) -> Iterator[Any]:
+        for batch in read(*arguments):
+            yield batch
+            time.sleep(0.1)
+
+    monkeypatch.setattr(Run, "read", slowly)
+    late = ground.keys("one", "big", [("k", "k")], "few@1")
+    big = ground.fetch("big@1", "one", "big", ["id", "k", "a", "w"], rows=10.0, late=(late,))
+    few = ground.fetch("few@1", database, "few", ["id", "k"], rows=1e6)
+    assert _answer(ground, big, few) == RIGHT
+    assert ground.last is not None
+    actual = ground.last.actuals["big@1"]
+    assert (actual.restarts, actual.rows) == (1, 240)
+    assert [event.fetch for event in ground.events if isinstance(event, Restarted)] == ["big@1"]
+
+
+def test_a_fetch_that_others_wait_for_is_not_kept_waiting_by_them(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`few` takes its keys from `big`: waiting for each other would never end."""
+    monkeypatch.setattr(conduct, "LATE_ROWS", 20_000)
+    late = ground.keys("one", "big", [("k", "k")], "few@1")
+    big = ground.fetch("big@1", "one", "big", ["id", "k"], rows=10.0, late=(late,))
+    few = ground.fetch("few@1", "one", "few", ["id", "k"], keys=(ground.keys("one", "few", [("k", "k")], "big@1"),))
+    assert _answer(ground, big, few) == RIGHT
+    assert ground.last is not None
+    assert ground.last.actuals["big@1"].restarts == 0
+
+
+def test_keys_that_are_there_are_used_without_waiting(ground: Ground) -> None:
+    """A late filter of a fetch that is ordered after its giver is whole costs nothing."""
+    few = ground.fetch("few@1", "one", "few", ["id", "k"])
+    mid = ground.fetch("mid@1", "one", "few", ["id", "k"], keys=(ground.keys("one", "few", [("k", "k")], "few@1"),))
+    keys, late = (ground.keys("one", "big", [("k", "k")], name) for name in ("mid@1", "few@1"))
+    big = ground.fetch("big@1", "one", "big", ["id", "k"], keys=(keys,), late=(late,))
+    assert _answer(ground, few, mid, big) == RIGHT
+    assert ground.last is not None
+    assert [sent.from_fetch for sent in ground.last.actuals["big@1"].keys] == ["mid@1", "few@1"]
+
+
+def test_max_pull_counts_what_was_thrown_away(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conduct, "LATE_ROWS", 20_000)
+    late = ground.keys("one", "big", [("k", "k")], "few@1")
+    big = ground.fetch("big@1", "one", "big", ["id", "k"], rows=10.0, late=(late,))
+    few = ground.fetch("few@1", "one", "few", ["id", "k"])
+    with pytest.raises(PullTooLarge):
+        _answer(ground, big, few, limits=Limits(rows=5_000))
+    assert _answer(ground, big, few, limits=Limits(rows=2 * ROWS)) == RIGHT
+
+
+def test_distinct_givers(ground: Ground) -> None:
+    """Only the values: each once, whatever the database's own idea of equality."""
+    few = ground.fetch("few@1", "two", "few", ["k"], is_distinct=True)
+    keys = ground.keys("one", "big", [("k", "k")], "few@1")
+    text = 'SELECT count(*), sum(id) FROM "big@1" WHERE k IN (FROM "few@1")'
+    table = ground.run(text, few, ground.fetch("big@1", "one", "big", ["id", "k"], keys=(keys,)))
+    assert table.column(0).to_pylist() == [240]
+    assert ground.last is not None
+    assert ground.last.actuals["few@1"].rows == 3  # 7, 11 and NULL
+
+
+def test_cancelled_while_keys_are_made(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bench is interrupted like a server; the next query works."""
+    given = ground.fetch("few@1", "two", "big", ["id", "k"])
+    keys = ground.keys("one", "big", [("id", "id")], "few@1")
+    big = ground.fetch("big@1", "one", "big", ["id", "k"], keys=(keys,))
+    made = keys_of.conditions
+
+    def slow(*arguments: Any) -> Any:
+        assert ground.last is not None
+        ground.last.cancel()
+        time.sleep(0.1)
+        return made(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(conduct, "conditions", slow)
+        with pytest.raises(QueryCancelled):
+            _answer(ground, given, big)
+    assert _answer(ground, ground.fetch("few@1", "two", "few", ["id", "k"]), big) == (0, 0)
+
+
+def test_a_list_longer_than_the_server_takes_is_left_out(mariadb: Any, tmp_path: Path) -> None:
+    """MariaDB says how long a statement may be."""
+    ground = Ground({"one": _made("mariadb", tmp_path, mariadb), "two": _made("duckdb", tmp_path, None)})
+    session = ground.sources["one"].open()
+    assert session.most_bytes is not None
+    assert session.most_bytes > 1_000_000
+    session._link.most_bytes = 10_000  # type: ignore[attr-defined]
+    session.close()
+    given = ground.fetch("few@1", "two", "big", ["id", "k"])
+    keys = [ground.keys("one", "big", [(name, name)], "few@1") for name in ("id", "k")]
+    ground.run(JOIN, given, ground.fetch("big@1", "one", "big", ["id", "k"], keys=tuple(keys)))
+    assert ground.last is not None
+    assert [sent.carrier for sent in ground.last.actuals["big@1"].keys] == ["none", "list"]
+    ground.close()
+
+
+def test_the_taker_dies_before_it_is_asked(postgres_victim: Any, tmp_path: Path) -> None:
+    """Between the giver and the taker: a named error, and no short answer."""
+    ground = Ground({"one": _made("postgres", tmp_path, postgres_victim), "two": _made("duckdb", tmp_path, None)})
+    first = ground.fetch("one@1", "one", "few", ["id"])
+    few = ground.fetch("few@1", "two", "few", ["id", "k"])
+    big = ground.fetch("big@1", "one", "big", ["id", "k"], keys=(ground.keys("one", "big", [("k", "k")], "few@1"),))
+    made = keys_of.conditions
+
+    def kill(fetch: Any, filters: Any, *more: Any) -> Any:
+        if fetch.id == "big@1":
+            postgres_victim.kill()
+        return made(fetch, filters, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(conduct, "conditions", kill)
+        with pytest.raises(ConnectionLost):
+            _answer(ground, first, few, big)
+    ground.close()
