@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import fedq
 from tests.oracle.support import Places
 
 pytestmark = pytest.mark.filterwarnings("ignore::fedq.errors.FedqWarning")
@@ -115,7 +116,7 @@ CASES: list[tuple[str, str]] = [
     ("select sum(distinct i) as x from {c}", "pg icu pad ci bin"),
     ("select g + 1 as x, count(*) as n from {c} group by g + 1", "pg icu pad ci bin"),
     ("select g + 1 as x, count(*) as n from {c} group by 1 order by 1 nulls first", "pg icu pad ci bin"),
-    ("select extract(year from t) as y, count(*) as n from {c} group by y", "pg icu pad"),
+    ("select extract(year from t) as y, count(*) as n from {c} group by y", "pg icu pad ci bin"),
     ("select any_value(id) as x from {c} where id = 1", ""),
     ("select sum(g) / 2 as x from {c}", ""),
     ("select g, 'x' as k, 5 as five from {c} group by g", ALL),
@@ -198,6 +199,41 @@ CASES: list[tuple[str, str]] = [
     ("select id, lag(s, 1, 'x') over (order by id) as x from {c}", ""),
     ("select id, 1 + row_number() over (order by id) as n from {c}", ""),
     ("select distinct max(g) over (partition by s) as n from {c}", "pg icu pad lite"),
+    # days, of which MariaDB can hold what is none
+    ("select id from {c} where not (t > date '2024-01-01')", "pg icu pad ci bin"),
+    ("select id from {c} where (t > date '2024-01-01') is null", "pg icu pad"),
+    ("select id, case when t > date '2024-01-01' then 1 when not (t > date '2024-01-01') then 2 else 3 end as x from {c}", "pg icu pad ci bin"),
+    ("select id from {c} where not (t between date '2024-01-01' and date '2024-02-01' or d > 3)", "pg icu pad ci bin"),
+    ("select id from {c} where t <> date '2024-01-05'", "pg icu pad ci bin"),
+    ("select id from {c} where t not in (date '2024-01-05', date '1999-01-01')", "pg icu pad ci bin"),
+    ("select id from {c} where t in (select t from {o})", "pg icu pad ci bin"),
+    ("select id from {c} where t not in (select t from {o} where t is not null)", "pg icu pad ci bin"),
+    ("select id from {c} where t not in (select t from {o})", "pg icu pad ci bin"),
+    ("select t, count(*) as n from {c} group by t order by t", "pg icu pad ci bin"),
+    ("select extract(year from t) as y, max(t) as m, min(t) as k from {c} group by 1 order by 1", "pg icu pad ci bin"),
+    ("select distinct t from {c} order by t desc nulls first limit 3", "pg icu pad ci bin"),
+    ("select {c}.id, {o}.id from {c} left join {o} on {o}.t = {c}.t and {o}.v > {c}.d", "pg icu pad ci bin"),
+    ("select {c}.id, {o}.id from {c} join {o} on {o}.t >= {c}.t", "pg icu pad ci bin"),
+    ("select id from {c} where not exists (select 1 from {o} where {o}.t > {c}.t)", "pg icu pad ci bin"),
+    ("select count(t) as n, count(distinct t) as m from {c}", "pg icu pad ci bin"),
+    ("select id from {c} where t is null", "pg icu pad ci bin"),
+    ("select id from {c} where t is not null and not (t < date '2024-01-05' and t > date '2000-01-01')", "pg icu pad ci bin"),
+    ("select t from {c} union select t from {o}", "pg icu pad"),
+    ("select g, t, sum(d) as x from {c} group by g, t having max(t) > date '2000-01-01' order by x desc, g, t", "pg icu pad ci bin"),
+    ("select id from {c} where t = (select max(t) from {o} where t < date '2024-01-08')", "pg icu pad ci bin"),
+    # computed texts, subqueries inside of values
+    ("select case when id < 3 then 'a' else 'A' end as x, count(*) as n from {c} group by 1", "pg icu pad lite"),
+    ("select w from (select 'a' as w, id from {c} union all select 'B', id from {o}) q order by w, id", "pg icu pad lite"),
+    ("select count(*) as n from (select 'a' as w from {c} where id < 3) q where w = 'A'", ALL),
+    ("select count(case when id in (select cid from {o}) then 1 end) as n from {c}", ALL),
+    ("select id, id in (select cid from {o}) as x from {c}", "pg icu pad"),
+    ("select x.id from {c} x join {o} y on x.id = y.cid and (y.n > 1 or x.g is null) left join {c} z on z.id = y.n", ALL),
+    ("select id from {c} where not (id in (select cid from {o}))", ALL),
+    ("select (select sum(i) from {c} where id > 100) as x from {o}", "pg icu pad ci bin"),
+    ("select sum(d) as x, sum(v * n) as y, sum(d * 2) as z from {c} join {o} on cid = {c}.id", "pg icu pad ci bin"),
+    ("select id from {c} where d in (select v from {o})", "pg icu pad ci bin"),
+    ("select b, count(*) as n from {c} group by b", "pg icu pad"),
+    ("select g, i, count(*) as n from {c} group by all order by all", ""),
 ]  # fmt: skip
 
 
@@ -239,3 +275,26 @@ def test_block(world: Places, text: str, kinds: str) -> None:
         else:
             assert plan.kept, f"no reason is given: {sql}"
     assert " ".join(sent) == kinds, {str(kept.reason) for kept in plan.kept}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select max(t) as m from zeros",
+        "select t, count(*) as n from zeros group by t",
+        "select count(*) as n from zeros where t < date '2024-01-01'",
+        "select count(distinct t) as n from zeros",
+        "select id from zeros where t in (select t from {o})",
+    ],
+)
+def test_a_day_that_is_none_is_an_error_where_the_database_computes(world: Places, text: str) -> None:
+    """MariaDB would answer with a day that no calendar has, or count it."""
+    sql = text.format(o="o_ci")
+    world.run("mariadb", "set session sql_mode = ''", "drop table if exists zeros")
+    world.run("mariadb", "create table zeros (id bigint, t date)", "insert into zeros values (1, '2020-00-00')")
+    world.assign("zeros", "mariadb")
+    assert world.federation.explain(sql).local is None
+    with pytest.raises(fedq.FedqError):
+        world.query(sql)
+    world.run("mariadb", "update zeros set t = '2020-01-01'")
+    world.query(sql)

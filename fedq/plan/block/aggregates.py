@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fedq.dialects.base import Dialect
-from fedq.plan.block.exactly import check_clean, exactly, grouped, keeps_value, named, ordered
+from fedq.plan.block.exactly import check_clean, exactly, grouped, keeps_value, named, ordered, sounded
 from fedq.plan.block.statement import Scope
 from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Speaker
@@ -97,8 +97,7 @@ def _where(sql: str, condition: str | None) -> str:
 
 def _sum(node: exp.Sum, speaker: Speaker, condition: str | None) -> Said:
     inner, distinct = _argument(node)
-    said = say(inner, speaker)
-    check_clean(said)
+    said = sounded(say(inner, speaker), speaker.dialect)
     type_ = said.column.type
     if said.column.comparison is not Comparison.SAME or not _is_summed(type_, speaker.dialect):
         raise NotPushed(f"a sum of {named(said)} ({said.column.native}) is not exact there")

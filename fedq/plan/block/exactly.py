@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect
+from fedq.dialects.checked import sound
 from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Speaker
 from fedq.plan.translate import is_cleaned, translate
@@ -48,7 +49,7 @@ def check_clean(said: Said) -> None:
 
 def grouped(said: Said, dialect: Dialect) -> Said:
     """A value by which rows fall into the groups that they have in DuckDB. Raises: NotPushed."""
-    check_clean(said)
+    said = sounded(said, dialect)
     column = said.column
     if column.type.family in _GROUPABLE and column.comparison in _EXACT:
         return said
@@ -60,7 +61,7 @@ def grouped(said: Said, dialect: Dialect) -> Said:
 
 def ordered(said: Said, dialect: Dialect) -> Said:
     """A value whose order there is DuckDB's; its smallest and largest too. Raises: NotPushed."""
-    check_clean(said)
+    said = sounded(said, dialect)
     column = said.column
     is_told = column.physical or column.type.family != "text" or column.collation == _BYTEWISE.get(dialect.name)
     if column.type.family in _ORDERABLE and column.comparison is Comparison.SAME and is_told:
@@ -80,8 +81,7 @@ def sorted_by(said: Said, dialect: Dialect) -> Said:
 
 def equal_pair(one: Said, other: Said, dialect: Dialect) -> tuple[str, str]:
     """Two values so that `=` between them means what it means in DuckDB. Raises: NotPushed."""
-    check_clean(one)
-    check_clean(other)
+    one, other = sounded(one, dialect), sounded(other, dialect)
     left, right = one.column, other.column
     is_number = left.type.family == right.type.family and left.type.family in ("integer", "decimal")
     if left.type.family == "text" == right.type.family:
@@ -93,6 +93,15 @@ def equal_pair(one: Said, other: Said, dialect: Dialect) -> tuple[str, str]:
     elif (left.type == right.type or is_number) and left.comparison in _EXACT and right.comparison in _EXACT:
         return one.sql, other.sql
     raise NotPushed(f"{named(one)} = {named(other)} compares differently there")
+
+
+def sounded(said: Said, dialect: Dialect) -> Said:
+    """A value that is an error there where the column holds what is none: a zero date, text among numbers."""
+    check_clean(said)
+    if said.column.type.family == "text" or said.column.comparison is not Comparison.LOOSE:
+        return said
+    found = sound(dialect, said.sql, said.column)
+    return said if found is None else replace(said, sql=found[0], column=found[1])
 
 
 def keeps_value(dialect: Dialect) -> bool:

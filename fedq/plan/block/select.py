@@ -93,6 +93,7 @@ class _Select:
             statement.query.params,
             predicate_of=lambda node: predicate(node, self._speaker(has_aggregates=has_aggregates), statement, scope),
             scalar_of=lambda node: scalar(node, statement, scope),
+            is_sole=True,
         )
         if not has_aggregates:
             return plain
