@@ -72,7 +72,7 @@ def say(node: exp.Expr, speaker: Speaker) -> Said:
             return speaker.scalar(node)
         case exp.AggFunc():
             return speaker.aggregate(node)
-    if not is_open(node):
+    if not is_open(node) and not _is_computed(node):
         try:
             return _constant(node, speaker)
         except NotPushed:
@@ -90,6 +90,11 @@ def _saying(node: exp.Expr) -> Callable[[exp.Expr, Speaker], Said] | None:
     from fedq.plan.functions import FUNCTIONS  # functions hold values, and values functions
 
     return _SAYINGS.get(type(node)) or FUNCTIONS.get(type(node))
+
+
+def _is_computed(node: exp.Expr) -> bool:
+    """Whether a constant's type in DuckDB is that of an operation: `0.06 - 0.01` has one digit more."""
+    return isinstance(node, (exp.Add, exp.Sub, exp.Mul)) and not isinstance(node.expression, exp.Interval)
 
 
 def is_open(node: exp.Expr) -> bool:

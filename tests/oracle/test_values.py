@@ -44,7 +44,7 @@ SAID: list[tuple[str, frozenset[str]]] = [
     ("m * (1 - q)", SERVERS | DUCK), ("m * (1 - q) * (1 + q)", SERVERS | DUCK), ("m * 2", SERVERS | DUCK),
     ("q * q * q", SERVERS | DUCK), ("q * 0.5 - 1.25", SERVERS | DUCK), ("-m", SERVERS | DUCK), ("abs(q)", SERVERS | DUCK),
     ("q * s", SERVERS | DUCK), ("m + i", SERVERS | DUCK), ("m * 1.5 + b", SERVERS | DUCK), ("q - s", SERVERS | DUCK),
-    ("year(d) * 100 + month(d)", ALL), ("-year(d)", ALL), ("s::integer + 1", PG | MY | DUCK), ("-(s::bigint)", SERVERS | DUCK), ("abs(s::integer)", SERVERS | DUCK),
+    ("year(d) * 100 + month(d)", ALL), ("-year(d)", ALL), ("q * (0.06 - 0.01)", SERVERS | DUCK), ("s::integer + 1", PG | MY | DUCK), ("-(s::bigint)", SERVERS | DUCK), ("abs(s::integer)", SERVERS | DUCK),
     ("s::bigint * i", SERVERS | DUCK), ("b - 1", SERVERS | DUCK), ("q / 4", SERVERS | DUCK), ("i / 3", SERVERS | DUCK), ("b / 7", SERVERS | DUCK),
     ("m / 7.0", SERVERS | DUCK), ("f + 1", DUCK), ("i / s", DUCK), ("m / q", DUCK), ("i % 2", frozenset()),
     # dates
@@ -98,7 +98,7 @@ CONDITIONS: list[tuple[str, frozenset[str]]] = [
     ("not (i > 0 and v = 'abc')", ALL), ("not (i between -5 and 1)", ALL), ("not (d > date '2024-01-01' or i = 1)", ALL), ("i not in (1, 7)", ALL),
     ("starts_with(v, 'a')", ALL), ("contains(v, '😀')", ALL), ("suffix(v, 'x')", SERVERS | DUCK), ("v not like 'a%'", ALL), ("v ^@ 'e'", ALL),
     ("not starts_with(v, 'a')", ALL), ("contains(w, '_')", frozenset()), ("(i = 1) is not true", SERVERS | DUCK), ("true", ALL), ("i = 1 or false", ALL),
-    ("i / 2 = 0.5", SERVERS | DUCK), ("i / 2 = 0.5e0", SERVERS | DUCK), ("i is distinct from s", frozenset()), ("i > 5.5", ALL), ("i = 7.0", ALL),
+    ("i / 2 = 0.5", SERVERS | DUCK), ("i / 2 = 0.5e0", SERVERS | DUCK), ("i is distinct from s", frozenset()), ("i > 5.5", ALL), ("i = 7.0", ALL), ("q between 0.06 - 0.02 and 0.05 + 0.01", SERVERS | DUCK), ("i = 3 * 2 + 1", ALL), ("i < 70000 * 70000", frozenset()),
 ]  # fmt: skip
 
 
