@@ -160,9 +160,9 @@ class Scopes:
             block = block.parent
         return None
 
-    def table_of(self, column: exp.Column) -> tuple[BoundTable, Column] | None:
-        """The table and column a reference means."""
-        found = self.resolve(column)
+    def table_of(self, column: exp.Column, block: Block | None = None) -> tuple[BoundTable, Column] | None:
+        """The table and column a reference means; `block` is where it stands when its own tree does not tell."""
+        found = self.resolve(column, self.block_of(column) or block)
         return None if found is None else (found[0].table, found[1])
 
     def origin(self, column: exp.Column, block: Block | None = None) -> tuple[Occurrence, Column] | None:

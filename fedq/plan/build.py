@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from fedq.bind.bound import BoundQuery
 from fedq.bind.scope import Block
@@ -71,7 +72,8 @@ def _in_parts(
         _push(conjunct, query, pulls)
     for pull in pulls.values():
         pull.where += [offer.sql for offer in pull.offers]
-        pull.rows = filtered(pull.occurrence.table, pull.conditions, query.scopes.table_of, query.params).rows
+        resolve = partial(query.scopes.table_of, block=query.scopes.block_of(pull.occurrence.node))
+        pull.rows = filtered(pull.occurrence.table, pull.conditions, resolve, query.params).rows
     ordered = in_order(list(pulls.values()), edges(query.scopes, found), facts.links)
     if len(ordered) == 1:
         _limit(ordered[0], query, found)
@@ -104,6 +106,8 @@ def _push(conjunct: Conjunct, query: BoundQuery, pulls: Mapping[str, Pull]) -> N
     if pull.id in conjunct.strict_targets and not offer.is_strict:
         pull.kept.append(Kept(text, "an outer join can make its columns NULL, so it is applied after the join"))
         return
+    if offer.sql in pull.where:
+        return  # the block does it already
     pull.offers.append(offer)
     pull.conditions.append(conjunct.node)
     pull.pushed.append(text)

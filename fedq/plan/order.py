@@ -21,6 +21,8 @@ from fedq.plan.rewrite.facts import LOCAL_KINDS
 
 #: a filter that lets more than this through is none
 _WEAK = 0.8
+#: few keys that let through at most this part of many rows are always worth a wait
+_STRONG, _FEW_KEYS, _MANY_ROWS = 0.5, 1_000, 500
 #: seconds in which a database reads a row that it does not send
 _READ = 2e-7
 #: how often a join of a join reduces the keys it gives: deeper, the text costs more than it saves
@@ -85,6 +87,8 @@ def _distinct_keys(giver: Pull, edge: Edge) -> float:
 def _is_worth(taker: Pull, offer: _Offered, links: Mapping[str, Link | None]) -> bool:
     if offer.share > _WEAK or offer.keys > taker.dialect.max_keys:
         return False
+    if offer.share <= _STRONG and offer.keys <= _FEW_KEYS and max(taker.work, taker.rows) >= _MANY_ROWS:
+        return True  # rows that stay where they are load nobody, whatever the link can carry
     link = LOCAL if taker.kind in LOCAL_KINDS or taker.kind == "sqlite" else links.get(taker.occurrence.table.database)
     spared = pull_seconds(link, taker.rows, taker.width) - pull_seconds(link, taker.rows * offer.share, taker.width)
     spared += _READ * max(taker.work, taker.rows) * (1 - offer.share)

@@ -21,6 +21,7 @@ from itertools import takewhile
 
 from fedq.bind.scope import Block, Occurrence, Scopes
 from fedq.catalog.schema import Column
+from fedq.plan.implied import common, implied
 from fedq.sql import exp
 from fedq.types import Comparison
 
@@ -76,11 +77,27 @@ def conjuncts(scopes: Scopes) -> list[Conjunct]:
         for condition, targets, strict in conditions:
             alive = frozenset(targets - reach.frozen)
             is_required = reach.is_inner or (where is not None and condition is where.this)
-            for node in flatten(condition):
-                ids = frozenset(block.tables[alias].id for alias in alive if alias in block.tables)
-                strict_ids = frozenset(block.tables[alias].id for alias in alive & strict if alias in block.tables)
-                found.append(Conjunct(node, block, ids, strict_ids, is_required))
+            ids = frozenset(block.tables[alias].id for alias in alive if alias in block.tables)
+            strict_ids = frozenset(block.tables[alias].id for alias in alive & strict if alias in block.tables)
+            parts = [part for node in flatten(condition) for part in (node, *_implied(node, block, ids, scopes))]
+            found += [Conjunct(part, block, ids, strict_ids, is_required) for part in parts]
     return found
+
+
+def _implied(node: exp.Expr, block: Block, targets: frozenset[str], scopes: Scopes) -> Iterator[exp.Expr]:
+    """What an OR over several tables says of each, and what all its sides say."""
+    if not isinstance(node.unnest(), exp.Or):
+        return
+    yield from common(node)
+    for target in sorted(targets):
+        said = implied(node, partial(_belongs, target, block, scopes))
+        if said is not None and said != node.unnest():
+            yield said
+
+
+def _belongs(target: str, block: Block, scopes: Scopes, column: exp.Column) -> bool:
+    found = scopes.resolve(column, block)
+    return found is not None and found[0].id == target
 
 
 def flatten(node: exp.Expr) -> Iterator[exp.Expr]:

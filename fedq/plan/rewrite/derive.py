@@ -225,7 +225,7 @@ class _Made:
     def _derived(self, outputs: Sequence[exp.Expr], keys: Sequence[exp.Expr] | None) -> exp.Select:
         made = exp.Select(expressions=list(outputs))
         members = [node.copy() for node in self.island.members]
-        put_together(made, members, [], [one.copy() for one in self.island.held])
+        put_together(made, members, [], [one.copy() for one in dict.fromkeys(self.island.held)])
         if keys:
             made.set("group", exp.Group(expressions=list(keys)))
         made.meta[SEEN] = made.meta[MADE] = True

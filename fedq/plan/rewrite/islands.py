@@ -22,6 +22,7 @@ from fedq.dialects import dialect_of
 from fedq.plan.block import speaker_of
 from fedq.plan.constants import NotPushed
 from fedq.plan.estimate import table_rows
+from fedq.plan.implied import implied
 from fedq.plan.reach import flatten
 from fedq.plan.rewrite.derive import MADE, SEEN, Island, Unfit, has_star, replace_islands
 from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
@@ -112,7 +113,22 @@ class _Former:
             for island in islands:
                 if (owner := self.owner(condition)) and owner <= island.aliases and self._is_exact(condition, [island]):
                     island.held.append(condition)
+        for island in islands:
+            island.held += self._implied(core, island)
         return [*islands, *self._nullable(core)]
+
+    def _implied(self, core: Core, island: Island) -> Iterator[exp.Expr]:
+        """What conditions that speak of other sources too say of the island; they stay where they are as well."""
+        ids = {self.block.tables[alias].id for alias in island.aliases}
+
+        def belongs(reference: exp.Column) -> bool:
+            found = self.scopes.resolve(reference, self.block)
+            return found is not None and found[0].id in ids
+
+        for condition in core.conditions:
+            said = implied(condition, belongs) if isinstance(condition.unnest(), exp.Or) else None
+            if said is not None and said != condition.unnest() and self._is_exact(said, [island]):
+                yield said
 
     def _is_worth_joining(self, condition: exp.EQ, core: Core) -> bool:
         """Whether the two tables that a condition joins are not many more rows together than each by itself."""
@@ -147,7 +163,7 @@ class _Former:
         aliases = set()
         by_id = {occurrence.id: alias for alias, occurrence in self.block.tables.items()}
         for reference in node.find_all(exp.Column):
-            found = self.scopes.resolve(reference)
+            found = self.scopes.resolve(reference, self.scopes.block_of(reference) or self.block)
             if found is None:
                 return None
             if found[0].id in by_id:

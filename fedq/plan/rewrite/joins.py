@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fedq.plan.implied import common
 from fedq.plan.reach import flatten
 from fedq.sql import exp
 
@@ -25,7 +26,7 @@ class Core:
     left: tuple[exp.Join, ...]
     """Left joins, in the order of the text."""
     conditions: tuple[exp.Expr, ...]
-    """What every row passes: WHERE, and ON of the inner joins."""
+    """What every row passes: WHERE, ON of the inner joins, and what all sides of an OR among them say."""
 
 
 def core_of(select: exp.Select) -> Core | None:
@@ -47,6 +48,7 @@ def core_of(select: exp.Select) -> Core | None:
             return None
     if (where := select.args.get("where")) is not None:
         conditions += flatten(where.this)
+    conditions += [part for condition in tuple(conditions) for part in common(condition)]
     return Core(tuple(inner), tuple(left), tuple(conditions))
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 
-from fedq.bind.scope import Occurrence
+from fedq.bind.scope import Block, Occurrence
 from fedq.catalog.schema import Column
 from fedq.plan.estimate import Estimate, distinct, filtered, group_rows, table_rows
 from fedq.plan.reach import flatten
@@ -87,8 +88,10 @@ def joined_rows(draft: Draft, tables: Sequence[Occurrence], conditions: Iterable
     scopes, params = draft.query.scopes, draft.query.params
     rows, is_known = 1.0, True
     for occurrence in tables:
-        own = [one for one in conditions if _only(draft, one) == {occurrence.id} and one.find(exp.Query) is None]
-        estimate = filtered(occurrence.table, own, scopes.table_of, params)
+        block = scopes.block_of(occurrence.node)
+        own = [one for one in conditions if _only(draft, one, block) == {occurrence.id} and not one.find(exp.Query)]
+        resolve = partial(scopes.table_of, block=block)
+        estimate = filtered(occurrence.table, own, resolve, params)
         rows, is_known = rows * estimate.rows, is_known and estimate.is_known
     for one, other in combinations(tables, 2):
         share = join_share(one, other, pairs_of(draft, one, other, conditions))
@@ -100,8 +103,9 @@ def joined_rows(draft: Draft, tables: Sequence[Occurrence], conditions: Iterable
     return Estimate(rows, is_known)
 
 
-def _only(draft: Draft, condition: exp.Expr) -> set[str]:
-    found = [draft.query.scopes.resolve(column) for column in condition.find_all(exp.Column)]
+def _only(draft: Draft, condition: exp.Expr, block: Block | None) -> set[str]:
+    scopes = draft.query.scopes
+    found = [scopes.resolve(column, scopes.block_of(column) or block) for column in condition.find_all(exp.Column)]
     return {"?" if one is None else one[0].id for one in found}
 
 
