@@ -33,10 +33,14 @@ def bound(sql: str) -> BoundQuery:
     return BoundQuery(sql, {}, tree, scopes, sql)
 
 
-def _table(name: str) -> BoundTable:
+def _table(name: str, rows: float | None = None, indexed: str = "") -> BoundTable:
     types = {"name": VARCHAR}
     columns = tuple(Column(known, types.get(known, BIGINT), known, "bigint") for known in TABLES[name])
-    return BoundTable(name, HOMES[name], TableSchema(PhysicalTable(None, name), columns))
+    return BoundTable(
+        name,
+        HOMES[name],
+        TableSchema(PhysicalTable(None, name), columns, rows=rows, indexed=frozenset(indexed.split())),
+    )
 
 
 def said(sql: str, within: set[str], kind: str = "postgres") -> list[str]:
@@ -160,3 +164,20 @@ def test_a_computed_text_is_ordered_by_its_bytes_whatever_the_database_s_rule(sq
     type_ = BIGINT if sql.startswith("select k") else VARCHAR
     fetch = write_block(query, query.tree, dialect_of("postgres"), "postgres", [("x", type_)])
     assert '::text COLLATE "C"' in fetch.sql
+
+
+@pytest.mark.parametrize(
+    ("rows", "indexed", "is_sent"),
+    [(1_000, "", True), (None, "", False), (1e6, "", False), (1e6, "s", False), (1e6, "k", True), (None, "k", True)],
+)
+def test_a_value_per_row_is_computed_there_where_that_is_quick(rows: float | None, indexed: str, is_sent: bool) -> None:
+    sql = "select c from o where c < (select max(d) from l where l.k = o.k and l.s > o.c)"
+    tree = parse(sql)[0]
+    nodes = base_tables(tree)
+    tables = [_table("l", rows, indexed) if node.name == "l" else _table(node.name) for node in nodes]
+    query = BoundQuery(sql, {}, tree, Scopes(tree, nodes, tables), sql)
+    if is_sent:
+        assert write_block(query, tree, dialect_of("postgres"), "postgres", [("c", BIGINT)]).sql.count("SELECT") == 2
+    else:
+        with pytest.raises(NotPushed, match="for each row"):
+            write_block(query, tree, dialect_of("postgres"), "postgres", [("c", BIGINT)])

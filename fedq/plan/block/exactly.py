@@ -74,6 +74,9 @@ def ordered(said: Said, dialect: Dialect) -> Said:
 
 def sorted_by(said: Said, dialect: Dialect) -> Said:
     """A value to sort by: DuckDB's order, and the whole of a text is looked at. Raises: NotPushed."""
+    if said.column.type.family == "boolean" and said.column.comparison is Comparison.SAME:
+        check_clean(said)  # sorted as in DuckDB, only PostgreSQL has no min() of them
+        return said
     if not _sorts_whole(said.column, dialect):
         raise NotPushed(f"an order of whole texts ({named(said)})")
     return ordered(said, dialect)

@@ -25,6 +25,8 @@ from fedq.plan.values import Said, say
 from fedq.sql import exp
 
 _REFUSED = ("laterals", "sample", "connect", "into", "locks", "prewhere", "match", "qualify", "cluster", "distribute")
+#: rows that may be read again for each row of another table
+SMALL_TABLE = 2_000
 _GROUPINGS = ("grouping_sets", "cube", "rollup", "totals")
 
 
@@ -72,6 +74,8 @@ class _Select:
             is_one_row=rows == 1 or (self.is_grouped and self.select.args.get("group") is None),
             has_limit=rows is not None or skipped > 0,
             is_plain=not (self.is_grouped or limit or is_distinct or distinct_group),
+            is_correlated=self.scope.has_reached_out,
+            is_quick=self._is_quick(),
             has_order=self.select.args.get("order") is not None or (sources.has_order and not self.is_grouped),
         )
         return self._in_order(written, limit)
@@ -115,6 +119,30 @@ class _Select:
     def _exact(self, node: exp.Expr, speaker: Speaker) -> str:
         """A condition as it is sent; its parts one by one, so that the reason names the one that cannot be."""
         return " AND ".join(exactly(part, speaker) for part in _conjuncts(node))
+
+    def _is_quick(self) -> bool:
+        """Whether few rows are read: the tables are small, or an index finds those of an outer value."""
+        tables = [source.occurrence.table.schema for source in self.scope.sources if source.occurrence is not None]
+        is_small = all(schema.rows is not None and schema.rows <= SMALL_TABLE for schema in tables)
+        if len(tables) == len(self.scope.sources) and is_small:
+            return True
+        where = self.select.args.get("where")
+        return where is not None and any(self._is_served(part) for part in _conjuncts(where.this))
+
+    def _is_served(self, node: exp.Expr) -> bool:
+        """`own = outer`, the column leading an index."""
+        if not isinstance(node, exp.EQ):
+            return False
+        for one, other in ((node.this, node.expression), (node.expression, node.this)):
+            own = self._own(one) if isinstance(one, exp.Column) else None
+            if own is None or any(self._own(column) is not None for column in other.find_all(exp.Column)):
+                continue
+            homes = [
+                source.occurrence for source in self.scope.sources if own in (found for _, found in source.columns)
+            ]
+            if homes and homes[0] is not None and own[1].physical in homes[0].table.schema.indexed:
+                return True
+        return False
 
     def _value(self, node: exp.Expr) -> Said:
         """An output, or what is ordered by: after grouping."""

@@ -43,6 +43,7 @@ def write_set(node: exp.SetOperation, statement: Statement, names: Names | None)
     said = [_side(side, [pair[at].sql for pair in pairs], statement) for at, side in enumerate(sides)]
     named_items = tuple(Item("", pair[0]) for pair in pairs)
     joined = Written(named_items, "", (), "", has_order=any(side.has_order for side in sides))
+    joined = replace(joined, is_correlated=any(side.is_correlated for side in sides))
     source, sql = source_of_query(statement, joined, "rows", (), text=f" {verb} ".join(said))
     items = tuple(
         Item(item.name, Said(found[0], found[1], is_strict=False))

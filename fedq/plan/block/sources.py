@@ -107,6 +107,7 @@ class From:
     def _query(self, query: exp.Expr, name: str, named: exp.Expr, around: Names | None) -> tuple[Source, str]:
         written = self.statement.write(query, self.statement, around)
         self.has_order |= written.has_order
+        self.scope.has_reached_out |= written.is_correlated
         return source_of_query(self.statement, written, name, _column_names(named))
 
     def _with_joins(self, sql: str, joins: list[exp.Join]) -> str:
@@ -125,7 +126,7 @@ class From:
         on = self._on(join, side, before)
         if on is None and side:
             raise NotPushed(f"a {side.lower()} join without a condition is made by the local engine")
-        verb = f"{side} JOIN" if side else ("JOIN" if on is not None else "CROSS JOIN")
+        verb = f"{side} JOIN" if side else ("JOIN" if on is not None else self.statement.dialect.cross_join)
         return f"{left} {verb} {right}{f' ON {on}' if on is not None else ''}"
 
     def _check_side(self, side: str, join: exp.Join) -> None:

@@ -61,6 +61,10 @@ class Written:
     """Whether it has a row per row of its source that passes WHERE: no grouping, no LIMIT."""
     has_order: bool = False
     """Whether its rows come in an order that DuckDB would keep."""
+    is_correlated: bool = False
+    """Whether it is another query for each row of a block around it."""
+    is_quick: bool = False
+    """Whether being computed for each row again costs little: an index serves it, or it reads few rows."""
 
     def sql(self, outputs: Sequence[str]) -> str:
         """The statement with these outputs."""

@@ -37,6 +37,8 @@ def scalar(node: exp.Expr, statement: Statement, names: Names) -> Said:
         raise NotPushed("a subquery of several columns as a value")
     if not written.is_one_row:
         raise NotPushed("a subquery that may have several rows, which is an error in the local engine")
+    if written.is_correlated and not written.is_quick:
+        raise NotPushed("a subquery that would read a large table for each row, without an index to find its rows by")
     item = written.items[0]
     check_clean(item.said)
     return Said(f"({written.plain_sql})", item.said.column, is_strict=False)
