@@ -1,12 +1,13 @@
 """Stored values that a database lets be no value at all, so that using one is an error there as it is here.
 
-    d                  (MariaDB date)    CASE WHEN 9223372036854775807 + (MONTH(d) = 0 OR …) > 0 THEN d END
+    d                  (MariaDB date)    CASE WHEN MONTH(d) = 0 OR … THEN <a subquery of two rows> ELSE d END
     n                  (SQLite integer)  CASE WHEN typeof(n) IN ('integer', 'null') THEN n ELSE <overflow> END
     p * q  > 18 digits (PostgreSQL)      CAST(p * q AS numeric(18,4))
 
 MariaDB keeps zero and partial dates, SQLite anything anywhere. A pull that meets such a value says so; a statement that
-is answered whole must not count it silently. Both databases know one error that an expression can raise: an integer
-that overflows. The same serves for results that are an overflow in DuckDB and an answer there.
+is answered whole must not count it silently. Few errors can be raised by an expression: SQLite's is an integer that
+overflows, MariaDB's a scalar subquery of two rows (1242, which nothing else that is sent raises). Results that are an
+overflow in DuckDB and an answer there are made to overflow.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from fedq.dialects.base import Dialect
 from fedq.types import Comparison, Type
 
 _LAST = 2**63 - 1
+#: in MariaDB: error 1242, of the type of the value, and only where it is computed (it depends on the row)
+_MYSQL_ERROR = "(SELECT {0} FROM (SELECT 1 UNION ALL SELECT 2) AS `fedq:no value` WHERE {0} IS NOT NULL)"
 #: in SQLite: an error, and only when it is computed
 _SQLITE_ERROR = "abs(-9223372036854775807 - 1)"
 _SQLITE_SOUND = {
@@ -41,7 +44,7 @@ def sound(dialect: Dialect, sql: str, column: Column) -> tuple[str, Column] | No
     family = column.type.family
     said = None
     if column.comparison is Comparison.LOOSE and dialect.name == "mysql" and family in _MOMENTS:
-        said = f"CASE WHEN {mysql_check(f'MONTH({sql}) = 0 OR DAYOFMONTH({sql}) = 0')} > 0 THEN {sql} END"
+        said = f"CASE WHEN MONTH({sql}) = 0 OR DAYOFMONTH({sql}) = 0 THEN {_MYSQL_ERROR.format(sql)} ELSE {sql} END"
     elif column.comparison is Comparison.LOOSE and dialect.name == "sqlite" and family in _SQLITE_SOUND:
         if column.storage not in (None, "iso"):
             return None

@@ -16,7 +16,7 @@ from fedq.errors import (
     ReadOnlyError,
     TableNotFound,
 )
-from fedq.fetch.computed import ComputedThere
+from fedq.fetch.computed import ComputedThere, NoValue
 
 #: unreachable, unknown or refused: user, database, host, too many connections, TLS, authentication plugins
 REFUSED = frozenset({
@@ -37,6 +37,8 @@ NO_TABLE = frozenset({1109, 1146})
 WRONG_PASSWORD = frozenset({1044, 1045, 1698})
 #: a value of the result was cut, or replaced by NULL, because it is longer than the server allows
 CUT_SHORT = frozenset({1260, 1301})
+#: a subquery of several rows: by that, `dialects/checked.py` makes an error of a date that is none
+NO_VALUE = 1242
 #: a computed number or moment does not fit its type: what DuckDB raises too
 OUT_OF_RANGE = frozenset({1441, 1690})
 
@@ -74,6 +76,9 @@ def classify(error: BaseException, database: str, *, is_connecting: bool = False
         return ReadOnlyError(
             text, hint="Queries only read; write with `execute`, on a database that allows it.", **facts
         )
+    if number == NO_VALUE:
+        message = f"{text}: a date that is computed with is zero or partial, or a subquery has several rows"
+        return NoValue(message, **facts)
     if number in OUT_OF_RANGE:
         return ComputedThere(text, hint="A value is too large for its type: cast it to a larger one.", **facts)
     return DatabaseError(text, **facts)
