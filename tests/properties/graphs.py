@@ -77,7 +77,7 @@ class Graphs(Grammar):
         """Mostly the queries of this class."""
         own: Sequence[Callable[[], Query]] = (
             self.plain, self.plain, self.aggregated, self.aggregated, self.aggregated, self.windowed, self.with_groups,
-            self.shared, self.stacked, self.sets_of_groups, self.first_of_group,
+            self.shared, self.stacked, self.sets_of_groups, self.first_of_group, self.counted, self.counted, self.counted,
         )  # fmt: skip
         return own[self.random.randrange(len(own))] if self.is_lucky(0.7) else Grammar.shape(self)
 
@@ -213,6 +213,20 @@ class Graphs(Grammar):
             having = f" having sum({sources.aliases[0]}.m) > (select avg(h.m) from {self.pick(self.names)} h)"
         text = f"select {said} from {sources.text}{self.filters(sources)}{group}{having}"
         return Query(text, is_approximate=True) if is_approximate else self.ordered(text, len(outputs))
+
+    def counted(self) -> Query:
+        """Plain tables, joined and counted by a column of one: what is counted lies elsewhere, and may be missing."""
+        aliases = ["n1", "n2", "n3"][: self.random.randint(2, 3)]
+        text = f"{self.pick(self.names)} n1"
+        for at, alias in enumerate(aliases[1:], 1):
+            kind = self.pick(("left join", "left join", "join", "right join"))
+            text += f" {kind} {self.pick(self.names)} {alias} on {self.link(self.pick(aliases[:at]), alias)}"
+        owner = self.pick(aliases)
+        key = f"{self.pick(aliases)}.{self.pick(('s', 'k', 'u', 'm', 'f', 'b', 'id'))}"
+        single = [str(self.pick(SUMS)).format(a=owner, b=owner) for _ in range(self.random.randint(1, 2))]
+        said = ", ".join(f"{output} as c{at}" for at, output in enumerate([key, "count(*)", *single]))
+        where = f" where {self.simple(self.pick(aliases))}" if self.is_lucky(0.25) else ""
+        return self.ordered(f"select {said} from {text}{where} group by {key}", 2 + len(single))
 
     def groups(self, keys: list[str]) -> str:
         """GROUP BY, at times several at once."""
