@@ -181,3 +181,18 @@ def test_a_value_per_row_is_computed_there_where_that_is_quick(rows: float | Non
     else:
         with pytest.raises(NotPushed, match="for each row"):
             write_block(query, tree, dialect_of("postgres"), "postgres", [("c", BIGINT)])
+
+
+@pytest.mark.parametrize(("rows", "is_sent"), [(1_000, True), (1e6, False), (None, False)])
+def test_not_in_goes_to_postgres_where_it_can_be_hashed(rows: float | None, is_sent: bool) -> None:
+    for negation in ("not", ""):
+        sql = f"select c from o where c {negation} in (select k from l)"
+        tree = parse(sql)[0]
+        nodes = base_tables(tree)
+        tables = [_table("l", rows) if node.name == "l" else _table(node.name) for node in nodes]
+        query = BoundQuery(sql, {}, tree, Scopes(tree, nodes, tables), sql)
+        if is_sent or not negation:
+            assert " IN (SELECT" in write_block(query, tree, dialect_of("postgres"), "postgres", [("c", BIGINT)]).sql
+        else:
+            with pytest.raises(NotPushed, match="NOT IN"):
+                write_block(query, tree, dialect_of("postgres"), "postgres", [("c", BIGINT)])

@@ -8,12 +8,18 @@ each comparison of two values is.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from fedq.bind.scope import Occurrence
 from fedq.plan.block.exactly import check_clean, equal_pair
 from fedq.plan.block.statement import Names, Statement
 from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Offer, Speaker
 from fedq.plan.values import Said, say
 from fedq.sql import exp
+
+#: rows of a NOT IN that PostgreSQL surely keeps in a hash table; more it reads again for each row
+_MOST_HASHED = 50_000
 
 
 def predicate(node: exp.Expr, speaker: Speaker, statement: Statement, names: Names) -> Offer:
@@ -51,7 +57,10 @@ def _exists(query: exp.Expr, statement: Statement, names: Names) -> str:
 
 def _in(left: exp.Expr, query: exp.Expr, speaker: Speaker, statement: Statement, names: Names) -> str:
     one = say(left, speaker)
+    before = len(statement.occurrences)
     written = statement.write(query, statement, names)
+    if isinstance(left.find_ancestor(exp.Not, exp.Select), exp.Not) and statement.dialect.name == "postgres":
+        _check_hashed(statement.occurrences[before:])
     if len(written.items) != 1:
         raise NotPushed("IN of several columns is computed by the local engine")
     if written.has_limit and statement.dialect.name == "mysql":
@@ -60,3 +69,10 @@ def _in(left: exp.Expr, query: exp.Expr, speaker: Speaker, statement: Statement,
     if written.has_limit and written.is_distinct and theirs != written.items[0].said.sql:
         raise NotPushed("the first distinct texts are found by the local engine")
     return f"{mine} IN ({written.sql([theirs])})"
+
+
+def _check_hashed(tables: Sequence[Occurrence]) -> None:
+    """Raises: NotPushed for a NOT IN that may be too large for a hash table."""
+    rows = [occurrence.table.schema.rows for occurrence in tables]
+    if any(count is None or count > _MOST_HASHED for count in rows):
+        raise NotPushed("a NOT IN over a large table, which PostgreSQL would read for each row")
