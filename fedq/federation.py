@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
@@ -25,6 +26,7 @@ from fedq.catalog.config import find_catalog, load_catalog
 from fedq.catalog.model import Catalog, Database, Relation
 from fedq.catalog.suggest import nearest
 from fedq.errors import CatalogError, ColumnNotFound, FedqError, OrphanRows
+from fedq.fetch.native_text import check_reads
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.fetch.writer import Writers
 from fedq.join.duckdb import Bench, Engine, Shell
@@ -93,6 +95,9 @@ class Federation:
         for note in notes:
             warnings.warn(note, stacklevel=_caller_level())
         reads = [run.reads[fetch.id] for fetch in plan.fetches if fetch.id in run.reads]
+        for read in reads:
+            if read.database not in call.extra:
+                self._sources.observe(read.database, read.bytes, read.seconds)
         elapsed = time.perf_counter() - started
         return Result(
             table,
@@ -127,12 +132,16 @@ class Federation:
 
     def _plan(self, call: Call, bench: Bench) -> Plan:
         if call.native is not None:
-            return native_plan(call.sql, self._database(call.native))
+            database = self._database(call.native)
+            check_reads(call.sql, database.kind, database.name)
+            return native_plan(call.sql, database)
         lookup = QueryLookup(self._sources, call.extra)
         query = bind(call.sql, call.params, call.catalog, lookup, call.placing)
         outputs = _check_meaning(query, bench)
         kinds = {database.name: database.kind for database in call.catalog.databases.values()}
-        return build(query, outputs, Facts(kinds, lambda text, params, read: _described(text, params, read, bench)))
+        links = {name: self._sources.link(name) for name in query.databases if name not in call.extra}
+        describe = partial(_described, bench=bench)
+        return build(query, outputs, Facts(kinds, describe, links))
 
     def _conduct(self, call: Call, task: Callable[[Call, Run, Bench], T]) -> T:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""

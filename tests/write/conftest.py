@@ -66,7 +66,7 @@ def text_of(kind: str) -> dict[str, str]:
     }
 
 
-def make_place(kind: str, folder: Path, request: pytest.FixtureRequest) -> Place:
+def make_place(kind: str, folder: Path, request: pytest.FixtureRequest, patch: pytest.MonkeyPatch) -> Place:
     server, database = None, None
     if kind in SERVERS:
         server = request.getfixturevalue(kind)
@@ -85,15 +85,15 @@ def make_place(kind: str, folder: Path, request: pytest.FixtureRequest) -> Place
     connection.close()
     here: dict[str, Any] = {"url": url}
     if server is not None:  # a password in a URL is a warning
-        here = {"url": url.replace(f":{server.password}@", "@"), "password": {"env": "HERE_PASSWORD"}}
-        request.getfixturevalue("monkeypatch").setenv("HERE_PASSWORD", server.password)
+        here = {"url": url.replace(f":{server.password}@", "@"), "password": {"env": f"{kind.upper()}_PASSWORD"}}
+        patch.setenv(f"{kind.upper()}_PASSWORD", server.password)
     fed = fedq.connect({"version": 1, "databases": {"here": here, "there": {"url": f"sqlite:///{there}"}},
                         "policy": {"on_cross_db": "allow"}})  # fmt: skip
     return Place(kind, url, fed, run)
 
 
 @pytest.fixture(params=KINDS)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    made = make_place(request.param, tmp_path, request)
+def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    made = make_place(request.param, tmp_path, request, monkeypatch)
     yield made
     made.fed.close()

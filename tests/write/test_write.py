@@ -188,5 +188,5 @@ def _urls(place: Place) -> dict[str, Any]:
     catalog = place.fed.catalog
     found: dict[str, Any] = {name: {"url": database.url} for name, database in catalog.databases.items()}
     if place.kind in ("postgres", "mariadb"):
-        found["here"]["password"] = {"env": "HERE_PASSWORD"}
+        found["here"]["password"] = {"env": f"{place.kind.upper()}_PASSWORD"}
     return found

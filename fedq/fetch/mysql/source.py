@@ -157,12 +157,14 @@ def _settle(link: Link) -> None:
 
     Not only those for exactness: a server may be set to cut every result (sql_select_limit), to refuse large ones
     (sql_big_selects), or to begin a new transaction at the end of one (completion_type). MariaDB keeps what a subquery
-    answered for 'a' and gives it for 'A', 'a ' and 'á' too, whatever the subquery compares: subquery_cache.
+    answered for 'a' and gives it for 'A', 'a ' and 'á' too, whatever the subquery compares: subquery_cache. The session
+    is read-only as such: DDL would end a read-only transaction by itself, and then be done.
     """
-    isolation = "tx_isolation" if link.is_mariadb else "transaction_isolation"
+    variables = "tx" if link.is_mariadb else "transaction"
     cache = ", optimizer_switch = 'subquery_cache=off'" if link.is_mariadb else ""
     link.wire.ask(
-        f"SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '{SQL_MODE}', {isolation} = 'REPEATABLE-READ',"
+        f"SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '{SQL_MODE}',"
+        f" {variables}_isolation = 'REPEATABLE-READ', {variables}_read_only = 1,"
         f" autocommit = 1, net_write_timeout = {PATIENT}, sql_select_limit = {2**64 - 1}, sql_big_selects = 1,"
         f" sql_auto_is_null = 0, completion_type = 0{cache}"
     )

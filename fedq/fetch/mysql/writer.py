@@ -97,8 +97,11 @@ class MySQLWriter:
     def _connected(self) -> Link:
         link = self._connector.connect()
         _settle(link)
-        isolation = "tx_isolation" if link.is_mariadb else "transaction_isolation"
-        link.wire.ask(f"SET {isolation} = 'SERIALIZABLE', unique_checks = 1, foreign_key_checks = 1")
+        variables = "tx" if link.is_mariadb else "transaction"
+        link.wire.ask(
+            f"SET {variables}_isolation = 'SERIALIZABLE', {variables}_read_only = 0, unique_checks = 1,"
+            " foreign_key_checks = 1"
+        )
         return link
 
     def _start(self) -> None:
