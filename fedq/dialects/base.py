@@ -125,6 +125,8 @@ class Dialect:
     max_literals = 1_000
     #: whether sum() over integers and decimals neither overflows before DuckDB's nor rounds
     sums_exactly = False
+    #: how two sources without a condition are joined, such that the database still chooses the order
+    cross_join = "CROSS JOIN"
     #: whether ORDER BY looks at the whole of a text
     orders_text = True
 

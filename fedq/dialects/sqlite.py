@@ -39,6 +39,8 @@ class SQLiteDialect(Dialect):
     """SQLite 3, on databases of unknown discipline: any value may stand in any column."""
 
     name = "sqlite"
+    #: SQLite's CROSS JOIN means: in this order
+    cross_join = "JOIN"
     max_keys = 500_000
     max_literals = 5_000
 

@@ -118,7 +118,7 @@ def _pair_up(taker: Pull, offers: Sequence[_Offered]) -> None:
     for giver in dict.fromkeys(offer.giver.id for offer in offers):
         keys = [key for key in taker.keys if key.from_fetch == giver]
         own = [offer for offer in offers if offer.giver.id == giver]
-        if len(keys) != 2 or len(own) != 2:
+        if len(keys) != 2 or len(own) != 2 or own[0].edge.join is None or own[0].edge.join != own[1].edge.join:
             continue
         pairs = own[0].giver.joined
         counts = [distinct(taker.occurrence.table, offer.edge.to_column) for offer in own]

@@ -51,6 +51,8 @@ class Edge:
     from_column: Column
     to_occurrence: Occurrence
     to_column: Column
+    join: int | None = None
+    """The block in which both are joined row by row, by its node's id: several such edges speak of the same two rows."""
 
 
 @dataclass(slots=True)
@@ -196,7 +198,9 @@ def _equality(scopes: Scopes, conjunct: Conjunct) -> Iterator[Edge]:
     for target, source in ((left, right), (right, left)):
         to, origin = scopes.resolve(target, conjunct.block), scopes.origin(source, conjunct.block)
         if to is not None and origin is not None and to[0].id in conjunct.targets:
-            yield Edge(origin[0], origin[1], to[0], to[1])
+            own = {occurrence.id for occurrence in conjunct.block.tables.values()}
+            is_join = {origin[0].id, to[0].id} <= own
+            yield Edge(origin[0], origin[1], to[0], to[1], id(conjunct.block.node) if is_join else None)
 
 
 def _membership(scopes: Scopes, conjunct: Conjunct) -> Iterator[Edge]:

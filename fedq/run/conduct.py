@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 #: messages that may wait for the conductor: bounds memory, and slows a source that is faster than the bench
 _WAITING = 8
-#: rows gathered before they are appended
-_CHUNK_ROWS = 100_000
+#: rows, and bytes, gathered before they are appended
+_CHUNK_ROWS, _CHUNK_BYTES = 100_000, 16 << 20
 #: a fetch has many more rows than estimated from this number on, and from this many times its estimate
 LATE_ROWS, LATE_TIMES = 50_000, 10
 
@@ -117,7 +117,8 @@ class Pulls:
         self.run_.count(pull.fetch, batch.num_rows, batch.nbytes)
         pull.rows += batch.num_rows
         pull.pending.append(batch)
-        if sum(one.num_rows for one in pull.pending) >= _CHUNK_ROWS:
+        rows, size = (sum(getattr(one, what) for one in pull.pending) for what in ("num_rows", "nbytes"))
+        if rows >= _CHUNK_ROWS or size >= _CHUNK_BYTES:
             self._load(pull)
         if pull.late and pull.state == "ordered":
             self._limit_late(pull)

@@ -3,7 +3,7 @@
     sum(x)    sum(x) AS a1                   sum(q.a1)
     count(x)  count(x) AS a1                 CAST(coalesce(sum(q.a1), 0) AS BIGINT)
     count(*)  count(*) AS a1                 the same, of coalesce(q.a1, 1) right of a left join
-    avg(x)    sum(x) AS a1, count(x) AS a2   CAST(sum(q.a1) AS DOUBLE) / sum(q.a2)     DuckDB's own formula, bit for bit
+    avg(x)    sum(x) AS a1, count(x) AS a2   CAST(sum(q.a1) AS DOUBLE) / sum(q.a2)     as DuckDB divides sum by count
     min, max  min(x) AS a1                   min(q.a1)
 
 A group joins the same rows as each of its rows did, so the sums of sums are the sums. Aggregates of other sources stay
