@@ -52,7 +52,7 @@ class Edge:
     to_occurrence: Occurrence
     to_column: Column
     join: int | None = None
-    """The block in which both are joined row by row, by its node's id: several such edges speak of the same two rows."""
+    """The block (its node's id) that joins both row by row: several such edges speak of the same two rows."""
 
 
 @dataclass(slots=True)
