@@ -13,7 +13,7 @@ refuses (infinity, years before 1, NaN in a numeric) is read again by `postgres_
 from __future__ import annotations
 
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,8 @@ from fedq.types import Type, parse_type
 
 #: what Arrow reads in parallel; a longer row is read by one core
 _PIECE = 1 << 20
+#: blocks up to this size are read value by value
+_TINY = 1 << 12
 _BOM = b"\xef\xbb\xbf"
 _PARSE = csv.ParseOptions(
     delimiter="\t", quote_char=False, double_quote=False, escape_char=False, ignore_empty_lines=False
@@ -78,6 +80,9 @@ class CopyReader:
         if not self._columns:
             yield _rows_without_columns(block.count(b"\n"))
             return
+        if len(block) <= _TINY and (arrays := self._read_few(block)) is not None:
+            yield pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+            return
         try:
             table = self._parse(block, is_checked=True)
         except pa.ArrowInvalid:
@@ -89,6 +94,22 @@ class CopyReader:
                 for index, (array, is_direct) in enumerate(zip(batch.columns, self._is_direct, strict=True))
             ]
             yield pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+
+    def _read_few(self, block: bytes) -> list[pa.Array] | None:
+        """A few rows value by value: to set Arrow's reader up takes longer. None where it has to look closer."""
+        if b"\\" in block.replace(b"\\N", b""):
+            return None
+        try:
+            rows = [line.split("\t") for line in block.decode().removesuffix("\n").split("\n")]
+        except UnicodeDecodeError:
+            return None
+        columns = ([None if text == "\\N" else text for text in texts] for texts in zip(*rows, strict=True))
+        return [self._read_column(index, texts) for index, texts in enumerate(columns)]
+
+    def _read_column(self, index: int, texts: list[str | None]) -> pa.Array:
+        if self._is_direct[index] and self._columns[index].type.family == "float":
+            return pa.array(texts, pa.string()).cast(arrow_type(self._columns[index].type))  # the server vouches for it
+        return self._read_values(index, texts)
 
     def _parse(self, block: bytes, *, is_checked: bool) -> pa.Table:
         if block.startswith(_BOM):
@@ -154,16 +175,20 @@ class CopyReader:
             return self._one_by_one(index, array)
 
     def _one_by_one(self, index: int, array: pa.Array) -> pa.Array:
+        encoded = array.dictionary_encode()
+        return self._read_values(index, encoded.dictionary.to_pylist()).take(encoded.indices)
+
+    def _read_values(self, index: int, texts: Iterable[str | None]) -> pa.Array:
         column = self._columns[index]
-        read, encoded, values = reader_of(column.type), array.dictionary_encode(), []
-        for text in encoded.dictionary.to_pylist():
+        read, values = reader_of(column.type), []
+        for text in texts:
             try:
-                values.append(read(text))
+                values.append(None if text is None else read(text))
             except Unreadable as error:
                 if column.policy != "null":
-                    raise BadValue(index, text, str(error)) from None
+                    raise BadValue(index, text or "", str(error)) from None
                 values.append(None)
-        return pa.array(values, arrow_type(column.type)).take(encoded.indices)
+        return pa.array(values, arrow_type(column.type))
 
 
 def unescape(strings: pa.Array) -> pa.Array:
