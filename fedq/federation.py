@@ -25,7 +25,7 @@ from fedq.call import Call, Options, settle, shadowed
 from fedq.catalog.config import find_catalog, load_catalog
 from fedq.catalog.model import Catalog, Database, Relation
 from fedq.catalog.suggest import nearest
-from fedq.errors import CatalogError, ColumnNotFound, FedqError, OrphanRows
+from fedq.errors import CatalogError, ColumnNotFound, DatabaseError, FedqError, OrphanRows
 from fedq.fetch.native_text import check_reads
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.fetch.writer import Writers
@@ -87,7 +87,7 @@ class Federation:
         """
         started = time.perf_counter()
         call = self._within(settle(sql, params, self.catalog, self._placing, options))
-        plan, table, types, run = self._conduct(call, self._answer)
+        plan, table, types, run = self._answered(call)
         notes: list[Warning] = [
             *shadowed(call, plan),
             *cross_database_warning(plan, plan.actuals, call.catalog, call.on_cross_db),
@@ -117,11 +117,26 @@ class Federation:
         """
         call = settle(sql, params, self.catalog, self._placing, options)
         if analyze:
-            return self._conduct(call, self._answer)[0]
+            return self._answered(call)[0]
         return self._conduct(call, lambda call, run, bench: self._plan(call, bench))
 
-    def _answer(self, call: Call, run: Run, bench: Bench) -> tuple[Plan, Any, list[Type], Run]:
-        plan = self._plan(call, bench)
+    def _answered(self, call: Call) -> tuple[Plan, Any, list[Type], Run]:
+        """The answer; computed here where a database could not compute what it was asked to.
+
+        Which of many rows are computed depends on the plan, so an error there need not be one here; and where it is
+        one, here it names the row.
+        """
+        try:
+            return self._conduct(call, self._answer)
+        except DatabaseError:
+            if call.native is not None:
+                raise
+        return self._conduct(call, partial(self._answer, is_plain=True))
+
+    def _answer(
+        self, call: Call, run: Run, bench: Bench, *, is_plain: bool = False
+    ) -> tuple[Plan, Any, list[Type], Run]:
+        plan = self._plan(call, bench, is_plain=is_plain)
         check_policy(plan, call.catalog, call.on_cross_db)
         try:
             table, types = run.answer(plan)
@@ -130,7 +145,7 @@ class Federation:
         actuals = tuple(run.actuals[fetch.id] for fetch in plan.fetches if fetch.id in run.actuals)
         return replace(plan, actuals=actuals), table, types, run
 
-    def _plan(self, call: Call, bench: Bench) -> Plan:
+    def _plan(self, call: Call, bench: Bench, *, is_plain: bool = False) -> Plan:
         if call.native is not None:
             database = self._database(call.native)
             check_reads(call.sql, database.kind, database.name)
@@ -141,7 +156,7 @@ class Federation:
         kinds = {database.name: database.kind for database in call.catalog.databases.values()}
         links = {name: self._sources.link(name) for name in query.databases if name not in call.extra}
         describe = partial(_described, bench=bench)
-        return build(query, outputs, Facts(kinds, describe, links))
+        return build(query, outputs, Facts(kinds, describe, links, is_plain=is_plain))
 
     def _conduct(self, call: Call, task: Callable[[Call, Run, Bench], T]) -> T:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""

@@ -37,10 +37,15 @@ from fedq.plan.whole import whole_query
 from fedq.sql import exp
 from fedq.types import Comparison, Type
 
+#: conditions and their connections
+_PLAIN = (exp.Predicate, exp.Connector, exp.Not, exp.Paren)
+
 
 def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], facts: Facts) -> Plan:
     """The plan of a bound query; `outputs` as the local engine's binder gave them."""
     kept: tuple[Kept, ...] = ()
+    if facts.is_plain:
+        return _in_parts(query, outputs, facts, {}, ())
     try:
         if query.occurrences and (whole := whole_query(query, outputs, facts.kinds)) is not None:
             return whole
@@ -51,6 +56,12 @@ def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], facts: Facts) 
         return _in_parts(query, outputs, facts, {}, kept)
     plan = _in_parts(rewritten.query, outputs, facts, rewritten.sent, kept)
     return replace(plan, text=query.text, place=None)
+
+
+def _is_plain(node: exp.Expr) -> bool:
+    """Whether a condition compares stored columns with constants and computes nothing of them."""
+    computed = [found for found in node.find_all(exp.Binary, exp.Unary, exp.Func) if not isinstance(found, _PLAIN)]
+    return all(found.find(exp.Column) is None for found in computed)
 
 
 def _may_gain(query: BoundQuery) -> bool:
@@ -69,7 +80,8 @@ def _in_parts(
     pulls = {occ.id: Pull.of(occ, facts.kinds[occ.table.database], sent.get(occ.id)) for occ in query.occurrences}
     found = conjuncts(query.scopes)
     for conjunct in found:
-        _push(conjunct, query, pulls)
+        if not facts.is_plain or _is_plain(conjunct.node):
+            _push(conjunct, query, pulls)
     for pull in pulls.values():
         pull.where += [offer.sql for offer in pull.offers]
         resolve = partial(query.scopes.table_of, block=query.scopes.block_of(pull.occurrence.node))
