@@ -279,7 +279,7 @@ class OrphanRows(FedqError):
 class ReadOnlyError(FedqError):
     """A write through a call that only reads, or to a database that is read-only.
 
-    Do: write with the database's own driver; fedq only reads, so far.
+    Do: write with `execute` or `write`, into a database that the catalog lets be written.
     """
 
     code = "FQ601"

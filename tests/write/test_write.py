@@ -74,6 +74,15 @@ def test_upsert_of_many(place: Place) -> None:
     ]
 
 
+def test_upsert_of_some_columns_of_rows_that_are_there(place: Place) -> None:
+    place.run("CREATE TABLE strict_one (id INTEGER PRIMARY KEY, s VARCHAR(20) NOT NULL, v INTEGER)")
+    place.run("INSERT INTO strict_one VALUES (1, 'a', 1)")
+    assert place.fed.write([{"id": 1, "v": 2}], "strict_one", mode="upsert").rows == 1
+    with pytest.raises(fedq.FedqError):
+        place.fed.write([{"id": 1, "v": 3}, {"id": 2, "v": 2}], "strict_one", mode="upsert")
+    assert place.rows("strict_one") == [(1, "a", 2)]
+
+
 def test_upsert_by_a_key_of_two_columns(place: Place) -> None:
     place.fed.write({"a": [1, 2], "b": ["x", "y"], "v": [1, 2]}, "pairs")
     place.fed.write({"a": [2, 1], "b": ["y", "y"], "v": [20, 10]}, "pairs", mode="upsert")

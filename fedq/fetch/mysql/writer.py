@@ -181,11 +181,14 @@ class MySQLWriter:
         self._check(schema, data)
         rest = [name for name in data.column_names if name not in key]
         names = ", ".join(map(MYSQL.quote, data.column_names))
-        for stage in self._stages(schema, data):
-            match = _match(schema, key, key)
+        match = _match(schema, key, key)
+        for piece in slices(data.combine_chunks(), _JOINED):
+            [stage] = self._stages(schema, piece)
             if rest:
                 sets = ", ".join(f"t.{MYSQL.quote(name)} = s.{MYSQL.quote(name)}" for name in rest)
-                self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
+                found = self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
+                if found == piece.num_rows:  # an INSERT wants every NOT NULL column, also when it inserts nothing
+                    continue
             chosen = ", ".join(f"s.{MYSQL.quote(name)}" for name in data.column_names)
             is_new = f"t.{MYSQL.quote(key[0])} IS NULL"
             self._run(

@@ -119,13 +119,16 @@ class PostgresWriter:
         self._check(schema, data)
         rest = [name for name in data.column_names if name not in key]
         names = ", ".join(map(POSTGRES.quote, data.column_names))
-        sets = ", ".join(f"{POSTGRES.quote(name)} = excluded.{POSTGRES.quote(name)}" for name in rest)
-        target = ", ".join(map(POSTGRES.quote, key))
-        action = f"DO UPDATE SET {sets}" if rest else "DO NOTHING"
-        into = f"INSERT INTO {_table(schema)} ({names})"
+        match, table = _match(schema, key, key), _table(schema)
+        if rest:  # first, and not ON CONFLICT alone: that wants every NOT NULL column, also of rows that are there
+            sets = ", ".join(f"{POSTGRES.quote(name)} = s.{POSTGRES.quote(name)}" for name in rest)
+            self._staged(schema, data, lambda stage: f"UPDATE {table} AS t SET {sets} FROM {stage} WHERE {match}")
+        # under REPEATABLE READ a row that somebody else appends meanwhile is then an error 40001: it is done again
+        again = f"ON CONFLICT ({', '.join(map(POSTGRES.quote, key))}) DO NOTHING" if set(key) == set(schema.key) else ""
         self._staged(
             schema, data,
-            lambda stage: f"{into} SELECT * FROM {stage} ON CONFLICT ({target}) {action}",
+            lambda stage: f"INSERT INTO {table} ({names}) SELECT * FROM {stage} "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {match}) {again}",
         )  # fmt: skip
         return int(data.num_rows)
 

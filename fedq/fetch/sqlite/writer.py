@@ -112,13 +112,17 @@ class SQLiteWriter:
 
     def upsert(self, schema: TableSchema, key: Sequence[str], data: pa.Table) -> int:
         """Change the rows whose key is there, append the others."""
-        rest = [name for name in data.column_names if name not in key]
+        keys, rest = data.select(list(key)), [name for name in data.column_names if name not in key]
+        if rest:  # first, and not ON CONFLICT: that wants every NOT NULL column, also of rows that are there
+            self.update(schema, keys, data.select(rest))
         marks = ", ".join("?" * data.num_columns)
-        sets = ", ".join(f"{SQLITE.quote(name)} = excluded.{SQLITE.quote(name)}" for name in rest)
-        action = f"DO UPDATE SET {sets}" if rest else "DO NOTHING"
-        target = ", ".join(map(SQLITE.quote, key))
-        sql = f"INSERT INTO {_table(schema)} ({_names(data)}) VALUES ({marks}) ON CONFLICT ({target}) {action}"
-        self._many(sql, self._rows(schema, data))
+        table = _table(schema)
+        sql = (
+            f"INSERT INTO {table} ({_names(data)}) SELECT {marks} "
+            f"WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {_match(keys)})"
+        )
+        pairs = zip(self._rows(schema, data), self._rows(schema, keys), strict=True)
+        self._many(sql, ((*row, *found) for row, found in pairs))
         return int(data.num_rows)
 
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
