@@ -28,7 +28,7 @@ def parse_query(text: str) -> exp.Expr:
     if (write := tree.find(*_WRITES)) is not None:
         verb = type(write).__name__.upper()
         message = f"query() only reads, and this is a statement that writes ({verb})"
-        raise ReadOnlyError(message, hint="fedq only reads, so far; write with the database's own driver.")
+        raise ReadOnlyError(message, hint="Run it with execute().")
     if not isinstance(tree, _READS):
         verb = text.split(None, 1)[0].strip(";").upper()[:20]
         message = f"{verb} is not a query"

@@ -179,8 +179,8 @@ class PostgresDialect(Dialect):
         """The column's own equality finds the rows by its index, the bytes keep the right ones of them.
 
         >>> loose = Column("s", VARCHAR, "s", "character(3)", comparison=Comparison.LOOSE)
-        >>> POSTGRES.same_text('"s"', loose, ["'x'"])
-        '("s" = \'x\' AND ("s")::text COLLATE "C" = \'x\')'
+        >>> print(POSTGRES.same_text('"s"', loose, ["'x'"]))
+        ("s" = 'x' AND ("s")::text COLLATE "C" = 'x')
         """
         ordered = self.by_bytes(sql, column)
         if ordered is None or not literals:

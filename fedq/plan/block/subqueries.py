@@ -59,7 +59,8 @@ def _in(left: exp.Expr, query: exp.Expr, speaker: Speaker, statement: Statement,
     one = say(left, speaker)
     before = len(statement.occurrences)
     written = statement.write(query, statement, names)
-    if isinstance(left.find_ancestor(exp.Not, exp.Select), exp.Not) and statement.dialect.name == "postgres":
+    is_negated = isinstance(left.find_ancestor(exp.Not, exp.Select), exp.Not)
+    if is_negated and statement.dialect.name == "postgres":
         _check_hashed(statement.occurrences[before:])
     if len(written.items) != 1:
         raise NotPushed("IN of several columns is computed by the local engine")
@@ -68,6 +69,10 @@ def _in(left: exp.Expr, query: exp.Expr, speaker: Speaker, statement: Statement,
     mine, theirs = equal_pair(one, written.items[0].said, statement.dialect)
     if written.has_limit and written.is_distinct and theirs != written.items[0].said.sql:
         raise NotPushed("the first distinct texts are found by the local engine")
+    is_few = not written.is_correlated and query.unnest().args.get("having") is not None
+    if is_few and not is_negated and statement.dialect.name == "postgres":
+        # groups picked out by HAVING are few, which PostgreSQL does not know: as an array they are found once, and first
+        return f"{mine} = ANY (ARRAY({written.sql([theirs])}))"
     return f"{mine} IN ({written.sql([theirs])})"
 
 
