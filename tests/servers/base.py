@@ -70,20 +70,23 @@ class Server:
         make_directory(root, server.os_user)
         server._copy_template()
         server._configure()
-        for attempt in range(1, PORT_TRIES + 1):
-            (root / "port").write_text(str(free_port()))
-            try:
-                server.restart()
-                return server
-            except ServerFailed:
-                if attempt == PORT_TRIES or "in use" not in server._log_tail():
-                    raise
-        raise AssertionError("not reached")
+        server.start_on_free_port()
+        return server
 
     @classmethod
     def attach(cls, root: Path) -> Self:
         """The server that another process started in `root`."""
         return cls(root)
+
+    def start_on_free_port(self) -> None:
+        """Start the configured server on a port of its own."""
+        for attempt in range(1, PORT_TRIES + 1):
+            (self.root / "port").write_text(str(free_port()))
+            try:
+                return self.restart()
+            except ServerFailed:
+                if attempt == PORT_TRIES or "in use" not in self._log_tail():
+                    raise
 
     @property
     def port(self) -> int:
@@ -204,7 +207,7 @@ class Server:
                 make_directory(template, self.os_user)
                 self._make_template(template / "data")
                 (template / "made").touch()
-        self._run(["cp", "-a", template / "data", self.data])
+        self.run(["cp", "-a", template / "data", self.data])
 
     def _command(self) -> list[str]:
         raise NotImplementedError
@@ -216,7 +219,8 @@ class Server:
         kept = {key: os.environ[key] for key in ("PATH", "LD_LIBRARY_PATH") if key in os.environ}
         return kept | {"LC_ALL": "C.UTF-8", "HOME": str(self.root)}
 
-    def _run(self, command: Sequence[object], stdin: str = "") -> None:
+    def run(self, command: Sequence[object], stdin: str = "") -> None:
+        """A program as the server's user. Raises: ServerFailed."""
         done = subprocess.run(
             [str(part) for part in command],
             input=stdin,

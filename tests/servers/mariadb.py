@@ -123,10 +123,10 @@ class MariaDBServer(Server):
             *options,
         ]
         try:
-            self._run(install)
+            self.run(install)
         except ServerFailed:  # about once in two hundred: "wrong space ID. It should be 0, but 0 was found"
             shutil.rmtree(data, ignore_errors=True)
-            self._run(install)
+            self.run(install)
 
     def _configure(self) -> None:
         # A starting mariadbd removes every #sql file of its tmpdir, also those of another server that runs.
@@ -137,6 +137,7 @@ class MariaDBServer(Server):
         )
         # Run by the server itself before it accepts the first connection; every start, so nothing may fail twice.
         (self.root / "init.sql").write_text(
+            "SET sql_log_bin = 0;\n"  # each server has its own users: none of this is for replicas
             f"ALTER USER root@'localhost' IDENTIFIED BY '{self.admin_password}';\n"
             f"CREATE USER IF NOT EXISTS root@'{HOST}';\n"
             f"ALTER USER root@'{HOST}' IDENTIFIED BY '{self.admin_password}';\n"

@@ -106,7 +106,7 @@ class PostgresServer(Server):
     def _make_template(self, data: Path) -> None:
         password = data.with_name("password")
         password.write_text(self.admin_password)
-        self._run(
+        self.run(
             [self.binaries / "initdb", "-D", data, "-U", self.admin_user, "-E", "UTF8", "--locale=C.UTF-8"]
             + ["-A", "scram-sha-256", f"--pwfile={password}", "--no-sync"]
         )
@@ -117,7 +117,7 @@ class PostgresServer(Server):
             f"CREATE ROLE {self.user} LOGIN PASSWORD '{self.password}'",
             f"CREATE DATABASE {self.database} OWNER {self.user}",
         ]
-        self._run([self.binaries / "postgres", "--single", "-D", data, "postgres"], "\n".join(statements) + "\n")
+        self.run([self.binaries / "postgres", "--single", "-D", data, "postgres"], "\n".join(statements) + "\n")
 
     def _configure(self) -> None:
         with (self.data / "postgresql.conf").open("a") as conf:

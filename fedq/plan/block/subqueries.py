@@ -71,7 +71,7 @@ def _in(left: exp.Expr, query: exp.Expr, speaker: Speaker, statement: Statement,
         raise NotPushed("the first distinct texts are found by the local engine")
     is_few = not written.is_correlated and query.unnest().args.get("having") is not None
     if is_few and not is_negated and statement.dialect.name == "postgres":
-        # groups picked out by HAVING are few, which PostgreSQL does not know: as an array they are found once, and first
+        # what HAVING picks out is little, which PostgreSQL does not know: as an array it is found once, and first
         return f"{mine} = ANY (ARRAY({written.sql([theirs])}))"
     return f"{mine} IN ({written.sql([theirs])})"
 

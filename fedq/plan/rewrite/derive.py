@@ -13,7 +13,7 @@ from fedq.bind.scope import Occurrence, Scopes
 from fedq.catalog.schema import Column
 from fedq.plan.reach import flatten
 from fedq.plan.rewrite.joins import Core, alias_of, conjunction, put_together
-from fedq.plan.rewrite.partial import Partial, own_nodes
+from fedq.plan.rewrite.partial import Partial, is_null_of_nulls, own_nodes
 from fedq.plan.rewrite.tree import Draft, column, identifier, rebound
 from fedq.sql import exp
 
@@ -167,6 +167,8 @@ class _Made:
             is_computed = not isinstance(key, (exp.Column, exp.Literal)) and columns
             if not is_computed or not all(id(node) in own for node in columns) or key.find(exp.Query):
                 continue
+            if self.island.left is not None and not is_null_of_nulls(key):
+                continue  # of a row that lacks the island it is not NULL
             name, original = f"k{len(found) + 1}", key.copy()
             for node in [node for node in own_nodes(self.select) if node == original]:
                 inside = {id(one) for one in node.find_all(exp.Column)}

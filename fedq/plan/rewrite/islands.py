@@ -100,8 +100,9 @@ class _Former:
             self._island(node, occurrence) for node in core.inner if (occurrence := self._table(node)) is not None
         ]
         for condition in core.conditions:
-            touched = [island for island in islands if island.aliases & (self.owner(condition) or frozenset())]
-            if len(touched) == 2 and isinstance(condition, exp.EQ) and self._is_exact(condition, touched):
+            owner = self.owner(condition) or frozenset()
+            touched = [island for island in islands if island.aliases & owner]
+            if len(touched) == len(owner) == 2 and isinstance(condition, exp.EQ) and self._is_exact(condition, touched):
                 one, other = touched
                 if not self._is_worth_joining(condition, core):
                     continue
@@ -205,7 +206,7 @@ class _Former:
         split = []
         for one in aggregates:
             is_own = (self.owner(one) or frozenset()) <= island.aliases and self.owner(one) is not None
-            if is_own and can_be_split(one, say_there):
+            if is_own and can_be_split(one, say_there, is_nullable=island.left is not None):
                 split.append(one)
             elif minds_repetition(one):
                 return None

@@ -21,6 +21,8 @@ from fedq.plan.values import Said
 from fedq.sql import exp
 
 _KNOWN = (exp.Sum, exp.Count, exp.Avg, exp.Min, exp.Max)
+#: what gives NULL where any of its parts is NULL
+_STRICT = (exp.Column, exp.Identifier, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Literal)
 _EXACT = frozenset({"integer", "decimal"})
 
 
@@ -97,10 +99,22 @@ def minds_repetition(aggregate: exp.Expr) -> bool:
     return not isinstance(function, (exp.Min, exp.Max)) and not isinstance(function.this, exp.Distinct)
 
 
-def can_be_split(aggregate: exp.Expr, say: Callable[[exp.Expr], Said]) -> bool:
-    """Whether the two steps give the value of one. Raises: NotPushed where the argument cannot be said."""
+def is_null_of_nulls(node: exp.Expr) -> bool:
+    """Whether a value is NULL in a row that has none of its columns, right of a left join: `v + 1`, not `coalesce(v, 1)`."""
+    return node.find(exp.Column) is not None and all(isinstance(part, _STRICT) for part in node.walk())
+
+
+def can_be_split(aggregate: exp.Expr, say: Callable[[exp.Expr], Said], *, is_nullable: bool) -> bool:
+    """Whether the two steps give the value of one. Raises: NotPushed where the argument cannot be said.
+
+    `is_nullable` is whether a row of the join may lack the source of what is aggregated: such a row counts for count(*)
+    alone.
+    """
     function = aggregate.this if isinstance(aggregate, exp.Filter) else aggregate
-    if isinstance(function.this, exp.Distinct):
+    if isinstance(function.this, exp.Distinct) or function.this is None:
+        return False
+    is_row_count = isinstance(aggregate, exp.Count) and isinstance(function.this, (exp.Star, exp.Literal))
+    if is_nullable and not is_row_count and not is_null_of_nulls(function.this):
         return False
     if isinstance(function, exp.Count):
         return True
