@@ -32,6 +32,7 @@ from fedq.fetch.writer import Writers
 from fedq.join.duckdb import Bench, Engine, Shell
 from fedq.plan.advise import check_policy, cross_database_warning
 from fedq.plan.build import build, native_plan
+from fedq.plan.kept import Plans
 from fedq.plan.nodes import Plan
 from fedq.plan.pull import local_collation
 from fedq.plan.rewrite.facts import Facts
@@ -75,6 +76,7 @@ class Federation:
             else Engine(catalog.policy.memory_limit, has_files=catalog.policy.local_files == "allow")
         )
         self._writers: Writers = shared._writers if shared else Writers(catalog.databases, self._sources.__getitem__)
+        self._plans: Plans = shared._plans if shared else Plans()
         self._runs: set[Run] = shared._runs if shared else set()
 
     def query(self, sql: str, params: Any = None, **options: Unpack[Options]) -> Result:
@@ -156,7 +158,10 @@ class Federation:
         kinds = {database.name: database.kind for database in call.catalog.databases.values()}
         links = {name: self._sources.link(name) for name in query.databases if name not in call.extra}
         describe = partial(_described, bench=bench)
-        return build(query, outputs, Facts(kinds, describe, links, is_plain=is_plain))
+        facts = Facts(kinds, describe, links, is_plain=is_plain)
+        if is_plain:
+            return build(query, outputs, facts)
+        return self._plans.plan(query, outputs, partial(build, facts=facts), time.monotonic())
 
     def _conduct(self, call: Call, task: Callable[[Call, Run, Bench], T]) -> T:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""

@@ -85,7 +85,7 @@ def _in_parts(
     for pull in pulls.values():
         pull.where += [offer.sql for offer in pull.offers]
         resolve = partial(query.scopes.table_of, block=query.scopes.block_of(pull.occurrence.node))
-        pull.rows = filtered(pull.occurrence.table, pull.conditions, resolve, query.params).rows
+        pull.rows = filtered(pull.occurrence.table, pull.conditions, resolve, dict(query.params)).rows
     ordered = in_order(list(pulls.values()), edges(query.scopes, found), facts.links)
     if len(ordered) == 1:
         _limit(ordered[0], query, found)

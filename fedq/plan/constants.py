@@ -34,6 +34,8 @@ class Constant:
 
     value: Any
     is_quoted: bool = False
+    param: str | None = None
+    """The parameter that it is the value of, and nothing else."""
 
 
 def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
@@ -55,7 +57,7 @@ def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
         case exp.Null():
             return Constant(None)
         case exp.Placeholder() if node.this in params:
-            return Constant(params[node.this])
+            return Constant(params[node.this], param=node.this)
         case exp.Cast() if type(node) is exp.Cast:
             return Constant(_cast(constant(node.this, params), node.to.sql("duckdb").upper()))
         case exp.Add() | exp.Sub() if isinstance(node.expression, exp.Interval):

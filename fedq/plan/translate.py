@@ -200,7 +200,7 @@ def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
     said = say(left, speaker)
     if isinstance(found.value, bool) and said.type.family == "boolean" and operator not in ("=", "<>"):
         raise NotPushed("an order of booleans")
-    offer = _compared(operator, said, speaker.literal(found, said.column), speaker)
+    offer = _compared(operator, said, speaker.slot(found, said.column), speaker)
     return replace(offer, is_strict=offer.is_strict and said.is_strict)
 
 

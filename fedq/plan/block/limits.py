@@ -15,7 +15,7 @@ def limit_of(select: exp.Expr, params: Mapping[str, object]) -> tuple[int | None
         not isinstance(limit, exp.Limit) or limit.expression is None or limit.args.get("limit_options")
     ):
         raise NotPushed("a LIMIT that is no whole number")
-    found = [constant(node.expression, dict(params)).value if node is not None else None for node in (limit, offset)]
+    found = [constant(node.expression, params).value if node is not None else None for node in (limit, offset)]
     if any(value is not None and (type(value) is not int or value < 0) for value in found):
         raise NotPushed("a LIMIT that is no whole number")
     return found[0], found[1] or 0

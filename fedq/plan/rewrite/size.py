@@ -85,7 +85,7 @@ def _after_grouping(draft: Draft, select: exp.Select, joined: Estimate) -> Estim
 def joined_rows(draft: Draft, tables: Sequence[Occurrence], conditions: Iterable[exp.Expr]) -> Estimate:
     """Rows of the inner join of tables under these conditions."""
     conditions = list(conditions)
-    scopes, params = draft.query.scopes, draft.query.params
+    scopes, params = draft.query.scopes, dict(draft.query.params)
     rows, is_known = 1.0, True
     for occurrence in tables:
         block = scopes.block_of(occurrence.node)
