@@ -60,6 +60,8 @@ class Block:
     """Other sources by alias: the query of a derived table or CTE, None for what cannot be looked into."""
     is_opaque: bool = False
     """Whether some source has no name or two share one, so that nothing resolves."""
+    is_source: bool = False
+    """Whether it is one of its parent's sources, which sees those before it and not those behind it."""
 
 
 def base_tables(tree: exp.Expr) -> list[exp.Table]:
@@ -113,8 +115,9 @@ class Scopes:
         self.occurrences = occurrences
         self._by_node = {id(occurrence.node): occurrence for occurrence in occurrences}
         for select in tree.find_all(exp.Select):  # breadth first: a parent comes before its children
-            parent = select.find_ancestor(exp.Select)
+            parent, is_source = _around(select)
             self.blocks[id(select)] = self._block(select, self.blocks.get(id(parent)) if parent else None)
+            self.blocks[id(select)].is_source = is_source
 
     def _block(self, select: exp.Select, parent: Block | None) -> Block:
         block = Block(select, parent)
@@ -140,8 +143,9 @@ class Scopes:
     def resolve(self, column: exp.Column, block: Block | None = None) -> tuple[Occurrence, Column] | None:
         """The base column a reference means, None when it could mean something else."""
         block = block or self.block_of(column)
+        is_beside = False
         while block is not None:
-            if block.is_opaque:
+            if block.is_opaque or (is_beside and _may_name(column, block)):
                 return None
             if column.table:
                 if (occurrence := block.tables.get(column.table.lower())) is not None:
@@ -157,7 +161,7 @@ class Scopes:
                     return hits[0]
                 if any(projection.alias.lower() == column.name.lower() for projection in block.node.expressions):
                     return None  # DuckDB lets WHERE use the names that SELECT gives
-            block = block.parent
+            is_beside, block = block.is_source, block.parent
         return None
 
     def table_of(self, column: exp.Column, block: Block | None = None) -> tuple[BoundTable, Column] | None:
@@ -179,7 +183,7 @@ class Scopes:
             if column.table.lower() in block.derived:
                 inner = block.derived[column.table.lower()]
                 return self._projected(inner, column.name) if isinstance(inner, exp.Select) else None
-            block = None if column.table.lower() in block.tables else block.parent
+            block = None if column.table.lower() in block.tables or block.is_source else block.parent
         return None
 
     def _projected(self, select: exp.Select, name: str) -> tuple[Occurrence, Column] | None:
@@ -189,6 +193,27 @@ class Scopes:
         named = [projection for projection in select.expressions if projection.alias_or_name.lower() == name.lower()]
         inner = named[0].unalias() if len(named) == 1 else None
         return self.origin(inner, self.blocks.get(id(select))) if isinstance(inner, exp.Column) else None
+
+
+def _around(select: exp.Select) -> tuple[exp.Select | None, bool]:
+    """The block whose names a block sees, and whether it is a source of that: a CTE sees none of those beside it."""
+    node: exp.Expr = select
+    is_source = False
+    while (parent := node.parent) is not None:
+        if isinstance(parent, exp.Select) and not isinstance(node, exp.With):
+            return parent, is_source
+        is_source |= isinstance(parent, exp.From) or (isinstance(parent, exp.Join) and node.arg_key == "this")
+        if isinstance(parent, exp.With):
+            is_source = False
+        node = parent
+    return None, False
+
+
+def _may_name(column: exp.Column, block: Block) -> bool:
+    """Whether a reference from one of a block's sources could mean another of them."""
+    if column.table:
+        return column.table.lower() in {*block.tables, *block.derived} or _has_column(block, column.parts[0].name)
+    return any(occurrence.table.column(column.name) for occurrence in block.tables.values()) or len(block.derived) > 1
 
 
 def sources_of(select: exp.Select) -> Iterator[exp.Expr]:

@@ -69,6 +69,48 @@ WRONG = {
         "select (select max(k) from other where other.id = middle.id) from middle",
         "select exists (from other where k = 1)",
     ],
+    "what is not NULL in a row without a partner was aggregated before the left join": [
+        f"select m.k, {aggregate} as n, count(*) as c from middle m left join large l on l.k = m.k + 30 group by m.k"
+        for aggregate in (
+            "sum(coalesce(l.z, 7))", "sum(case when l.z is null then 1 else 0 end)", "count(coalesce(l.z, 7))", "sum(1)",
+            "min(coalesce(l.z, 7))", "count(*) filter (where l.z = 3)", "sum(1) filter (where l.z is null)", "avg(2)",
+            "sum(l.z + 1)", "count(2)",
+        )
+    ],
+    "what is not NULL in a row without a partner was grouped before the left join": [
+        f"select {key} as x, count(*) as n, sum(l.z) as s from middle m left join large l on l.k = m.k + 30 group by 1"
+        for key in ("coalesce(l.z, 0)", "l.z is null", "case when l.z > 3 then 'hi' else 'lo' end", "l.z + 1")
+    ],
+    "a CTE was put where its names mean other tables": [
+        "with x as (select id, k, count(*) as n from other group by id, k), other as (select id, k from middle) "
+        "select x.id, x.n, l.id from x, other, large l where x.k = other.k and x.k = l.k and l.id < 50",
+        "with c as (select k, id from large where id < 50) select * from (with large as (select id as k, k as id from "
+        "middle) select c.k, c.id, o.id as oid from c, other o where o.k = c.k) q",
+        "with c as (select k, z from large) select * from (with c as (select id as k, w as z from other) select c.k, l.z "
+        "from c, large l where c.k = l.id) q, c where c.k = q.k and c.z = 3 and q.z = 2",
+        "select m.id from middle m where exists (with x as (select l.id from large l where l.k = m.k) "
+        "select 1 from small m, x where x.id = m.z)",
+    ],
+    "a name of a block further out meant a column of the derived table's sources": [
+        "select id from middle where exists (select 1 from (select w as v from other) t where t.v = z)",
+        "select id, (select count(*) from (select l.k as w from large l) t where t.w = z) as n from middle",
+        "select l.id from large l where exists (select 1 from (select l.w as v from other l) t where t.v = l.z)",
+    ],
+    "the name of an output meant a column of the derived table's sources": [
+        "select t.y as id from (select l.k as y from large l) t, other o where id = 7 and o.id = t.y",
+        "select t.y as z, o.id from (select l.k as y, l.z + 1 as z, l.id as i from large l where l.id < 99) t, other o "
+        "where o.id = t.y order by z + 0, i limit 20",
+    ],
+    "a name in a derived table or a CTE was taken for a source beside it that it does not see": [
+        "select m.id from middle m where exists (select 1 from (select l.id from large l where l.k = m.k) x, small m "
+        "where x.id = m.z)",
+        "select m.id from middle m where exists (with x as (select l.id from large l where l.k = m.k) "
+        "select 1 from x, (select k, z from small) m where x.id = m.z)",
+    ],
+    "a join by three tables was taken for one of two": [
+        "select l.id from large l, large a, large b, small s "
+        "where l.id = a.id and l.k + a.k = b.id and s.k = b.k",
+    ],
 }  # fmt: skip
 
 

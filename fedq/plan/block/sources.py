@@ -84,7 +84,7 @@ class From:
     def _table(self, node: exp.Table) -> tuple[Source, str]:
         if _others(node, _TABLE_PARTS):
             raise NotPushed(f"a sample, a pivot or another addition to {node.name} is made by the local engine")
-        cte = cte_of(node)
+        cte = cte_of(node) if not self.statement.reads(node) else None
         if cte is not None:
             return self._cte(node, cte)
         source = source_of_table(self.statement, node, _column_names(node))

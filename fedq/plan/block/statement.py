@@ -101,6 +101,10 @@ class Statement:
     def __post_init__(self) -> None:
         self._by_node = {id(occurrence.node): occurrence for occurrence in self.query.occurrences}
 
+    def reads(self, node: exp.Table) -> bool:
+        """Whether a node names a stored table, whatever a WITH around it is called."""
+        return id(node) in self._by_node
+
     def read(self, node: exp.Table) -> Occurrence:
         """The stored table that a node names. Raises: NotPushed."""
         occurrence = self._by_node.get(id(node))

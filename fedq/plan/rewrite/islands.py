@@ -100,9 +100,10 @@ class _Former:
             self._island(node, occurrence) for node in core.inner if (occurrence := self._table(node)) is not None
         ]
         for condition in core.conditions:
-            owner = self.owner(condition) or frozenset()
-            touched = [island for island in islands if island.aliases & owner]
-            if len(touched) == len(owner) == 2 and isinstance(condition, exp.EQ) and self._is_exact(condition, touched):
+            aliases = self.owner(condition) or frozenset()
+            touched = [island for island in islands if island.aliases & aliases]
+            is_equality = isinstance(condition, exp.EQ) and len(touched) == len(aliases) == 2
+            if is_equality and self._is_exact(condition, touched):
                 one, other = touched
                 if not self._is_worth_joining(condition, core):
                     continue
@@ -131,7 +132,7 @@ class _Former:
             if said is not None and said != condition.unnest() and self._is_exact(said, [island]):
                 yield said
 
-    def _is_worth_joining(self, condition: exp.EQ, core: Core) -> bool:
+    def _is_worth_joining(self, condition: exp.Expr, core: Core) -> bool:
         """Whether the two tables that a condition joins are not many more rows together than each by itself."""
         one, other = (self.block.tables[alias] for alias in sorted(self.owner(condition) or ()))
         if join_share(one, other, pairs_of(self.draft, one, other, core.conditions)) is None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fedq.bind.scope import Block, cte_of
 from fedq.plan.rewrite.facts import Facts
 from fedq.plan.rewrite.joins import Core, alias_of, core_of, put_together
-from fedq.plan.rewrite.tree import Draft, identifier, rebound
+from fedq.plan.rewrite.tree import Draft, identifier, marked, rebound
 from fedq.sql import exp
 
 #: what makes a block more than a choice of rows and columns
@@ -36,9 +36,15 @@ def merge_derived(draft: Draft, facts: Facts) -> Draft:
 
 
 def _inline_ctes(draft: Draft) -> Draft:
-    """CTEs that are read once become derived tables where they are read."""
+    """CTEs that are read once become derived tables where they are read.
+
+    Only those of the query itself, which can name nothing around them, and only where no name means two things.
+    """
     tree = draft.tree.copy()
-    for clause in list(tree.find_all(exp.With)):
+    ctes = [cte.alias.lower() for cte in tree.find_all(exp.CTE)]
+    if len(set(ctes)) < len(ctes) or {table.name.lower() for table in marked(tree)} & set(ctes):
+        return draft
+    for clause in [clause for clause in tree.find_all(exp.With) if clause.parent is tree]:
         for cte in list(clause.expressions):
             readers = [table for table in tree.find_all(exp.Table) if cte_of(table) is cte]
             is_plain = not clause.args.get("recursive") and cte.args.get("materialized") is None
@@ -108,10 +114,54 @@ def _merge_of(draft: Draft, outer: exp.Select, core: Core, source: exp.Subquery)
     others = [alias_of(node) for node in core.inner if node is not source] + [alias_of(join.this) for join in core.left]
     if meanings is None or set(aliases) & {*others, *_names_inside(outer, inner)}:
         return None
-    if not _qualify(draft, inner) or not _qualify(draft, outer, skipped=source):
+    if not _qualify(draft, inner) or _reaches_out(inner) or _would_capture(draft, outer, source, inner, meanings):
+        return None
+    if not _qualify(draft, outer, skipped=source):
         return None
     references = _references(draft, outer, source, meanings)
     return None if references is None else _Merge(outer, core, source, inner, inner_core, meanings, references)
+
+
+def _reaches_out(inner: exp.Select) -> bool:
+    """Whether a derived table names a source that is not its own: beside other sources it could be one of those."""
+    own = {alias_of(node) for node in inner.find_all(exp.Table, exp.Subquery)}
+    return any(node.table and node.table.lower() not in own for node in inner.find_all(exp.Column))
+
+
+def _would_capture(
+    draft: Draft, outer: exp.Select, source: exp.Subquery, inner: exp.Select, meanings: Mapping[str, exp.Expr]
+) -> bool:
+    """Whether a name in the block means something else once the sources of the derived table stand in its FROM.
+
+    A name of a block further out, or of an output, may be that of one of their columns, and a qualifier one of theirs.
+    """
+    block = draft.query.scopes.blocks[id(inner)]
+    names = _columns_of(block)
+    shown = {projection.alias.lower() for projection in outer.expressions if projection.alias}
+    for node in outer.walk(prune=lambda node: node is source):
+        if not isinstance(node, exp.Column):
+            continue
+        name = node.name.lower()
+        if node.table:
+            if node.table.lower() in {*block.tables, *block.derived}:
+                return True
+        elif names is None or name in names:
+            is_output = name in shown and node.find_ancestor(exp.Order) is not None
+            is_in_expression = is_output and not isinstance(node.parent, exp.Ordered)
+            is_free = name not in meanings and not is_output and draft.query.scopes.resolve(node) is None
+            if is_in_expression or is_free:
+                return True
+    return False
+
+
+def _columns_of(block: Block) -> set[str] | None:
+    """The names of the columns of a block's sources, None where one gives what it does not name."""
+    names = {column.name.lower() for occurrence in block.tables.values() for column in occurrence.table.columns}
+    for query in block.derived.values():
+        if not isinstance(query, exp.Select) or query.is_star:
+            return None
+        names |= {output.alias_or_name.lower() for output in query.expressions}
+    return names
 
 
 def _names_inside(outer: exp.Select, inner: exp.Select) -> set[str]:

@@ -22,7 +22,11 @@ from fedq.sql import exp
 
 _KNOWN = (exp.Sum, exp.Count, exp.Avg, exp.Min, exp.Max)
 #: what gives NULL where any of its parts is NULL
-_STRICT = (exp.Column, exp.Identifier, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Literal)
+_STRICT = (
+    exp.Column, exp.Identifier, exp.Literal, exp.Paren, exp.Neg, exp.Add, exp.Sub, exp.Mul, exp.Div, exp.Mod, exp.Cast,
+    exp.DataType, exp.DataTypeParam, exp.Extract, exp.Var, exp.Year, exp.Month, exp.Day, exp.Substring, exp.Lower,
+    exp.Upper, exp.Length, exp.Abs,
+)  # fmt: skip
 _EXACT = frozenset({"integer", "decimal"})
 
 
@@ -100,7 +104,7 @@ def minds_repetition(aggregate: exp.Expr) -> bool:
 
 
 def is_null_of_nulls(node: exp.Expr) -> bool:
-    """Whether a value is NULL in a row that has none of its columns, right of a left join: `v + 1`, not `coalesce(v, 1)`."""
+    """Whether a value is NULL in a row that lacks its source, right of a left join: `v + 1`, not `coalesce(v, 1)`."""
     return node.find(exp.Column) is not None and all(isinstance(part, _STRICT) for part in node.walk())
 
 
