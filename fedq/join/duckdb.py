@@ -44,6 +44,8 @@ SETTINGS = {
 #: an empty table: its name, and (column, type, collation) of each column
 Shell = tuple[str, tuple[tuple[str, Type, str | None], ...]]
 _MOST_DESCRIBED = 512
+#: so many keys are written in their order, so that the same query is the same statement
+_SORTED = 1_000
 _TEXTUAL = frozenset({"BIT", "TIME WITH TIME ZONE", "BIGNUM"})
 
 
@@ -101,6 +103,8 @@ class Keyring:
     count: int
     most: int
     """With more keys than this, `count` is one more than this."""
+    width: int = 1
+    """Columns of a key."""
 
     @property
     def is_whole(self) -> bool:
@@ -177,7 +181,7 @@ class Bench:
         text = f"SELECT DISTINCT {chosen} FROM {quote(name)} WHERE {present} LIMIT {most + 1}"
         ((count,),) = self._execute(f"CREATE TEMP TABLE {quote(table)} AS {text}").fetchall()
         self._tables[table] = ()
-        self._keyrings[name, *columns, *within] = found = Keyring(table, count, most)
+        self._keyrings[name, *columns, *within] = found = Keyring(table, count, most, len(columns))
         return found
 
     def write_keys(
@@ -189,14 +193,19 @@ class Bench:
         """
         written = ", ".join(f"{spelled} AS w{number}" for number, (spelled, _) in enumerate(places))
         present = " AND ".join(f"w{number} IS NOT NULL" for number in range(len(places)))
-        order = " ORDER BY rowid" if len(places) > 1 else ""  # the texts must go side by side
+        columns = ", ".join(f"k{number}" for number in range(keys.width))
+        order = ""
+        if keys.count <= _SORTED:
+            order = f" ORDER BY {columns}"
+        elif len(places) > 1:
+            order = " ORDER BY rowid"  # the texts must go side by side
         texts = ", ".join(
             f"string_agg(w{number}, {literal(separator)}{order})" for number, (_, separator) in enumerate(places)
         )
         table = quote(keys.table)
         ((odd, count, *found),) = self._execute(
             f"SELECT (SELECT count(*) FROM {table} WHERE {unsayable}), count(*), {texts} "
-            f"FROM (SELECT {written}, rowid FROM {table}) WHERE {present}"
+            f"FROM (SELECT {written}, {columns}, rowid FROM {table}) WHERE {present}"
         ).fetchall()
         return None if odd else (count, [text or "" for text in found])
 
