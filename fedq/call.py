@@ -13,6 +13,7 @@ from fedq.catalog.suggest import nearest
 from fedq.catalog.units import seconds, size
 from fedq.errors import ParameterError, ShadowedNameWarning
 from fedq.events import Listener, ignore
+from fedq.fetch.positions import Reading, read_token
 from fedq.plan.nodes import Plan
 from fedq.run.pulls import Limits
 
@@ -63,6 +64,8 @@ class Call:
     limits: Limits
     on_cross_db: str | None
     listener: Listener
+    reading: Reading
+    """How fresh its reads must be."""
 
 
 def settle(sql: str, params: Any, catalog: Catalog, placing: Placing, options: Options) -> Call:
@@ -81,6 +84,7 @@ def settle(sql: str, params: Any, catalog: Catalog, placing: Placing, options: O
         _limits(catalog, options),
         options.get("on_cross_db"),
         options.get("listener") or ignore,
+        _reading(catalog, options),
     )
 
 
@@ -97,8 +101,12 @@ def _check(sql: object, params: object, options: Options) -> None:
         raise ParameterError("native= sends the text as written, so it binds no parameters", hint=hint)
     _one_of("on_cross_db", options.get("on_cross_db"), ("warn", "error", "allow"))
     _one_of("engine", options.get("engine"), ("local", "duckdb"))
-    if (value := options.get("freshness")) is not None:
-        _read("freshness", freshness, value)
+
+
+def _reading(catalog: Catalog, options: Options) -> Reading:
+    told, after = options.get("freshness"), options.get("after")
+    rule = catalog.policy.freshness if told is None else _read("freshness", freshness, told)
+    return Reading(rule, {} if after is None else read_token(after))
 
 
 def _limits(catalog: Catalog, options: Options) -> Limits:

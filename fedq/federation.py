@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,6 +29,8 @@ from fedq.catalog.suggest import nearest
 from fedq.errors import CatalogError, ColumnNotFound, DatabaseError, FedqError, OrphanRows
 from fedq.fetch.native_text import check_reads
 from fedq.fetch.open import QueryLookup, Sources
+from fedq.fetch.positions import Reading
+from fedq.fetch.replicas import ReadElsewhere
 from fedq.fetch.writer import Writers
 from fedq.join.duckdb import Bench, Engine, Shell
 from fedq.plan.advise import check_policy, cross_database_warning
@@ -49,6 +52,9 @@ if TYPE_CHECKING:
     from fedq.write.written import Written
 
 T = TypeVar("T")
+#: times a query is run again elsewhere, before it is read at primaries
+READ_AGAIN = 3
+_pinned: ContextVar[tuple[Sources, ...]] = ContextVar("fedq_pinned", default=())
 
 
 class Federation:
@@ -75,7 +81,7 @@ class Federation:
             if shared
             else Engine(catalog.policy.memory_limit, has_files=catalog.policy.local_files == "allow")
         )
-        self._writers: Writers = shared._writers if shared else Writers(catalog.databases, self._sources.__getitem__)
+        self._writers: Writers = shared._writers if shared else Writers(catalog.databases, self._sources.primary)
         self._plans: Plans = shared._plans if shared else Plans()
         self._runs: set[Run] = shared._runs if shared else set()
 
@@ -123,6 +129,16 @@ class Federation:
         return self._conduct(call, lambda call, run, bench: self._plan(call, bench))
 
     def _answered(self, call: Call) -> tuple[Plan, Any, list[Type], Run]:
+        """The answer; asked again as a whole, elsewhere, when a server is lost on the way."""
+        for _ in range(READ_AGAIN):
+            try:
+                return self._computed(call)
+            except ReadElsewhere as lost:
+                if lost.is_for_primary:
+                    break
+        return self._computed(replace(call, reading=replace(call.reading, is_pinned=True)))
+
+    def _computed(self, call: Call) -> tuple[Plan, Any, list[Type], Run]:
         """The answer; computed here where a database could not compute what it was asked to.
 
         Which of many rows are computed depends on the plan, so an error there need not be one here; and where it is
@@ -153,7 +169,7 @@ class Federation:
             check_reads(call.sql, database.kind, database.name)
             return native_plan(call.sql, database)
         lookup = QueryLookup(self._sources, call.extra)
-        query = bind(call.sql, call.params, call.catalog, lookup, call.placing)
+        query = bind(call.sql, call.params, call.catalog, lookup, call.placing, known=self._plans.bound)
         outputs = _check_meaning(query, bench)
         kinds = {database.name: database.kind for database in call.catalog.databases.values()}
         links = {name: self._sources.link(name) for name in query.databases if name not in call.extra}
@@ -166,8 +182,9 @@ class Federation:
     def _conduct(self, call: Call, task: Callable[[Call, Run, Bench], T]) -> T:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""
         bench = self._engine.bench()
+        reading = replace(call.reading, is_pinned=True) if self._sources in _pinned.get() else call.reading
         run = Run(
-            lambda name: call.extra[name] if name in call.extra else self._sources[name],
+            lambda name: call.extra[name] if name in call.extra else self._sources.reading(name, reading),
             bench,
             call.limits,
             call.listener,
@@ -234,7 +251,8 @@ class Federation:
     def _read(self, sql: str, params: Any, placing: Placing, inside: Mapping[str, Any]) -> Any:
         """The rows of a query that is part of a write; `inside` are the databases of its transaction."""
         call = settle(sql, params, self.catalog, self._placing, {})
-        call = replace(call, placing=placing, extra={**call.extra, **inside})
+        # what a write is made of is read where it was written
+        call = replace(call, placing=placing, extra={**call.extra, **inside}, reading=Reading(is_pinned=True))
         return self._conduct(call, self._answer)[1]
 
     def _within(self, call: Call) -> Call:
@@ -276,8 +294,21 @@ class Federation:
 
     @contextmanager
     def pinned(self) -> Iterator[Federation]:
-        """Within it, reads go to primaries (they always do as long as no replica is read)."""
-        yield self
+        """Within it, reads of this federation go to primaries."""
+        before = _pinned.set((*_pinned.get(), self._sources))
+        try:
+            yield self
+        finally:
+            _pinned.reset(before)
+
+    def token(self) -> str:
+        """What this federation has written and seen of each database, as JSON text for `after=` in another process.
+
+        >>> with connect({"version": 1}) as fed:
+        ...     fed.token()
+        '{"databases": {}, "version": 1}'
+        """
+        return self._sources.ledger.token()
 
     def tables(self) -> Result:
         """Every table fedq can see: its logical name, database, physical name, and what put it there."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
+from typing import cast
 
 from fedq.catalog.model import Catalog, Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
@@ -15,7 +16,10 @@ from fedq.catalog.secrets import mask, read_secret
 from fedq.catalog.statistics import Link, TableStatistics
 from fedq.errors import ConnectionFailed, DriverMissing
 from fedq.fetch.knowledge import Knowledge, Links, Place
+from fedq.fetch.positions import Ledger, Reading
+from fedq.fetch.replicas import ReplicatedSource, Server
 from fedq.fetch.source import Source
+from fedq.fetch.writer import Position
 
 _CLASSES = {
     "postgres": ("fedq.fetch.postgres.source", "PostgresSource"),
@@ -27,10 +31,26 @@ _CLASSES = {
 }
 #: kinds that are read in this process
 _LOCAL = ("sqlite", "duckdb", "files")
+#: kinds whose replicas can be asked how far they are; of others the primary is read
+_REPLICATED = ("postgres", "mysql")
+#: seconds to connect to a replica: there are others
+_REPLICA_PATIENCE = 3.0
 
 
-def open_source(database: Database, learned: Callable[[str], None]) -> Source:
+def open_source(database: Database, learned: Callable[[str], None], ledger: Ledger) -> Source:
     """The source of one database; nothing connects yet. `learned` is told each secret when it is read."""
+    primary = _open_server(database, learned)
+    if not database.replicas or database.kind not in _REPLICATED:
+        return primary
+    options = {"connect_timeout": _REPLICA_PATIENCE, **database.options}
+    servers = [primary] + [
+        _open_server(replace(database, url=url, password=database.password_of(at), options=options), learned)
+        for at, url in enumerate(database.replicas)
+    ]
+    return ReplicatedSource(cast(Server, servers[0]), [cast(Server, each) for each in servers[1:]], ledger)
+
+
+def _open_server(database: Database, learned: Callable[[str], None]) -> Source:
     module, name = _CLASSES[database.kind]
     make: Callable[[Database, Callable[[], str | None]], Source] = getattr(import_module(module), name)
 
@@ -54,12 +74,28 @@ class Sources:
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._knowledge, self._links = Knowledge(), Links()
+        self.ledger = Ledger()
 
     def __getitem__(self, name: str) -> Source:
         with self._lock:
             if name not in self._open:
-                self._open[name] = open_source(self._databases[name], self._secrets.add)
+                self._open[name] = open_source(self._databases[name], self._secrets.add, self.ledger)
             return self._open[name]
+
+    def reading(self, name: str, reading: Reading) -> Source:
+        """A database whose sessions are as fresh as that; where there are no replicas they always are."""
+        source = self[name]
+        return source.reading(reading) if isinstance(source, ReplicatedSource) else source
+
+    def primary(self, name: str) -> Source:
+        """The server that is written to."""
+        source = self[name]
+        return source.primary.server if isinstance(source, ReplicatedSource) else source
+
+    def wrote(self, name: str, position: Position | None) -> None:
+        """A commit was sent; None where its position, or whether it was done, is not known."""
+        if position is not None or isinstance(self._open.get(name), ReplicatedSource):
+            self.ledger.wrote(name, position)
 
     def masked(self, text: str) -> str:
         """A text without any secret that was read so far."""

@@ -18,7 +18,7 @@ class SourceRead:
     role: str = "primary"
     """`primary` or `replica`."""
     replica: str | None = None
-    """Which replica, when one was read."""
+    """Which replica, when one was read: `replica1` is the first in the catalog."""
     tables: tuple[str, ...] = ()
     """Logical names."""
     sql: str = ""
@@ -28,6 +28,8 @@ class SourceRead:
     seconds: float = 0.0
     position: str | None = None
     """Where in the database's history the snapshot stood (LSN, GTID), when known."""
+    waited: float = 0.0
+    """Seconds until a server was found that is fresh enough, where the database has replicas."""
 
     @property
     def place(self) -> str:

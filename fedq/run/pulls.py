@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from fedq.errors import FedqError, PullTooLarge, QueryCancelled
 from fedq.events import Finished, Joining, Listener, Received, Sent, Shipped
 from fedq.fetch.arrow import type_of
+from fedq.fetch.replicas import PlacedSession, Served
 from fedq.join.duckdb import Bench
 from fedq.plan.nodes import Actual, Fetch, Plan
 from fedq.result.sources import SourceRead
@@ -163,14 +164,17 @@ class Run:
                 batches.close()  # one that is given up half way ends here, and not when it is collected
         seconds, received = time.perf_counter() - started, session.received - before
         actual = Actual(fetch.id, shown, rows, received, seconds, tuple(key.sent for key in conditions))
-        self.record(fetch, actual, session.position)
+        self.record(fetch, actual, session.position, session.served if isinstance(session, PlacedSession) else None)
 
-    def record(self, fetch: Fetch, actual: Actual, position: str | None = None) -> None:
+    def record(self, fetch: Fetch, actual: Actual, position: str | None = None, served: Served | None = None) -> None:
         """What a fetch did, for the result and for whoever listens."""
         self._listener(Finished(fetch.database, fetch.id, actual.rows, actual.bytes, actual.seconds))
         self.actuals[fetch.id] = replace(actual, restarts=self.restarts.get(fetch.id, 0))
         self.reads[fetch.id] = SourceRead(
             fetch.database,
+            role=served.role if served is not None else "primary",
+            replica=served.replica if served is not None else None,
+            waited=served.waited if served is not None else 0.0,
             tables=fetch.tables,
             sql=actual.sql,
             rows=actual.rows,

@@ -13,7 +13,7 @@ from fedq.catalog.suggest import nearest
 from fedq.errors import CatalogError, ColumnNotFound, ReadOnlyError
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.fetch.source import Source
-from fedq.fetch.writer import Writers
+from fedq.fetch.writer import Position, Writer, Writers
 from fedq.sql import exp
 
 if TYPE_CHECKING:
@@ -41,6 +41,15 @@ class Desk:
             hint = f"Did you mean {near!r}?" if near else f"There is {', '.join(self.catalog.databases) or 'none'}."
             raise CatalogError(f"there is no database {name!r} in the catalog", hint=hint, database=name)
         return self.catalog.databases[name]
+
+    def commit(self, writer: Writer) -> Position | None:
+        """Commit, and let later reads of this federation know; also when the answer was lost on the way."""
+        position = None
+        try:
+            position = writer.commit()
+            return position
+        finally:
+            self.sources.wrote(writer.name, position)
 
     def resolve(self, text: str, node: exp.Table, placing: Placing, inside: Mapping[str, Source]) -> Target:
         """The table a name means. Raises: TableNotFound, AmbiguousTable, CatalogError."""

@@ -67,7 +67,7 @@ def _native(desk: Desk, sql: str, params: Any, name: str) -> Written:
     try:
         writer.begin(Begin(is_read_only=database.read_only, is_autocommit=True))
         rows = writer.run(sql)
-        position = writer.commit()
+        position = desk.commit(writer)
         is_usable = True
     finally:
         desk.writers.give(writer, is_usable=is_usable)

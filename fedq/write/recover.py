@@ -55,6 +55,7 @@ def _finish(desk: Desk, entry: Entry, found: dict[str, set[str] | FedqError]) ->
             try:
                 writer.begin(Begin(is_autocommit=True))
                 writer.resolve(gid, is_commit=entry.is_decided)
+                desk.sources.wrote(name, None)  # reads go to the primary once, which then says where it stands
             finally:
                 desk.writers.give(writer, is_usable=False)
             there.discard(gid)

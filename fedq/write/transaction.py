@@ -132,7 +132,7 @@ class Transaction:
         done: list[str] = []
         for name, writer in self._writers.items():
             try:
-                position = writer.commit()
+                position = self.desk.commit(writer)
             except BaseException as error:
                 self.rollback()
                 if not done:
@@ -163,7 +163,7 @@ class Transaction:
         positions, late = {}, {}
         for name, writer in self._writers.items():
             try:
-                position = writer.commit()
+                position = self.desk.commit(writer)
             except FedqError as error:
                 late[name] = error
                 continue

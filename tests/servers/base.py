@@ -83,7 +83,8 @@ class Server:
         for attempt in range(1, PORT_TRIES + 1):
             (self.root / "port").write_text(str(free_port()))
             try:
-                return self.restart()
+                self.restart()
+                break
             except ServerFailed:
                 if attempt == PORT_TRIES or "in use" not in self._log_tail():
                     raise

@@ -21,13 +21,17 @@ from fedq.fetch.mysql.connect import Connector, Link
 from fedq.fetch.mysql.describe import describe, list_tables
 from fedq.fetch.mysql.errors import GONE, classify, number_of
 from fedq.fetch.mysql.session import SMALL_SECONDS, MySQLSession, begin, deadline, use_limit, use_mode
+from fedq.fetch.mysql.standing import stand_of
 from fedq.fetch.mysql.statistics import statistics
 from fedq.fetch.pools import Pool
+from fedq.fetch.positions import Behind, Stand, wait_until
 
 #: seconds the server waits for a reader that is busy with other databases
 PATIENT = 86_400
 #: seconds to connect for a KILL
 SIDE_SECONDS = 3.0
+#: a server that does not say within this time where it stands is not asked for rows
+STAND_SECONDS = 2.0
 #: table access denied, column access denied, no such table, unknown column, no such function
 REFUSED = (1142, 1143, 1146, 1054, 1305)
 #: connections of one database
@@ -87,6 +91,40 @@ class MySQLSource:
         link, _ = self._with_link(lambda link: begin(link, timeout))
         return MySQLSession(self, link, timeout)
 
+    def stand(self) -> Stand:
+        """Where the server stands now. Raises: ConnectionFailed, DatabaseError."""
+        return self._ask_briefly(stand_of)
+
+    def open_when(
+        self, timeout: float | None, is_enough: Callable[[Stand], bool], seconds: float, known: Stand | None = None
+    ) -> tuple[MySQLSession, Stand]:
+        """A session whose snapshot was taken when the server was far enough, and where it stood just after that.
+
+        It is asked on the same connection before the snapshot, unless what is `known` of it is enough already.
+        Raises: Behind after so many seconds, ConnectionFailed, DatabaseError.
+        """
+
+        def start(link: Link) -> Stand | Behind:
+            use_limit(link, timeout)
+            before = known
+            if before is None or not is_enough(before):
+                try:
+                    before = wait_until(lambda: stand_of(link), is_enough, seconds)
+                except Behind as behind:
+                    return behind
+            begin(link, timeout)
+            stand = stand_of(link)
+            if stand.instance == before.instance and is_enough(stand):
+                return stand
+            link.wire.ask("ROLLBACK")
+            return Behind(stand)
+
+        link, stand = self._with_link(start, seconds + STAND_SECONDS)
+        if isinstance(stand, Behind):
+            self.give(link, is_usable=True)
+            raise stand
+        return MySQLSession(self, link, timeout), stand
+
     def close(self) -> None:
         """Close every connection."""
         self._pool.close()
@@ -114,15 +152,15 @@ class MySQLSource:
         self.give(link, is_usable=True)
         return answer
 
-    def _with_link(self, task: Callable[[Link], T]) -> tuple[Link, T]:
+    def _with_link(self, task: Callable[[Link], T], patience: float = SMALL_SECONDS) -> tuple[Link, T]:
         """A link, and what `task` did with it."""
         while True:
             link = self._pool.take()
-            done = self._attempt(link, task)
+            done = self._attempt(link, task, patience)
             if done is not None:
                 return link, done[0]
 
-    def _attempt(self, link: Link, task: Callable[[Link], T]) -> tuple[T] | None:
+    def _attempt(self, link: Link, task: Callable[[Link], T], patience: float) -> tuple[T] | None:
         """What `task` did; None when the link had died in the pool. On failure the link is given back."""
         from pymysql import MySQLError
 
@@ -130,7 +168,7 @@ class MySQLSource:
         try:
             if link.is_foreign:
                 return None
-            with deadline(link, SMALL_SECONDS):
+            with deadline(link, patience):
                 if link.is_new:
                     _settle(link)
                 answer = (task(link),)
@@ -139,15 +177,15 @@ class MySQLSource:
         except (MySQLError, TimeoutError) as error:
             if is_old and number_of(error) in GONE:
                 return None
-            raise self._failure(error) from error
+            raise self._failure(error, patience) from error
         finally:
             if not is_done:
                 self.give(link, is_usable=False)
 
-    def _failure(self, error: BaseException) -> FedqError:
+    def _failure(self, error: BaseException, patience: float) -> FedqError:
         where = str(self._connector.address)
         if isinstance(error, TimeoutError):
-            message = f"database {self.name!r}: {where} did not answer within {SMALL_SECONDS:g} s"
+            message = f"database {self.name!r}: {where} did not answer within {patience:g} s"
             return ConnectionFailed(message, hint="Check the network to the server.", database=self.name)
         return classify(error, self.name, where=where)
 

@@ -215,6 +215,17 @@ class PostgresSession:
             key = dict(zip(names, row, strict=True)) if row is not None else None
         return offenders.not_representable(self._source.name, output, (bad.text, bad.reason), offender, key)
 
+    def first_row(self, query: str, seconds: float) -> Sequence[Any]:
+        """The first row of a small statement, asked within the transaction; the first one takes the snapshot."""
+
+        async def ask() -> Sequence[Any]:
+            await self._enter()
+            rows = await self._connection.fetch(query, timeout=seconds)
+            self._has_snapshot = True
+            return tuple(rows[0])
+
+        return self._call(ask())
+
     def _first_row(self, query: str) -> Sequence[Any] | None:
         """The key, if it can be had cheaply: the error is worth more than its key."""
 

@@ -20,7 +20,9 @@ from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
 from fedq.errors import ConnectionFailed, DriverMissing
 from fedq.fetch.pools import Pool
+from fedq.fetch.positions import Behind, Stand, wait_until
 from fedq.fetch.postgres.loopthread import LoopThread
+from fedq.fetch.postgres.standing import STAND, stand_of
 from fedq.fetch.source import Output
 
 try:
@@ -41,6 +43,10 @@ T = TypeVar("T")
 #: a connection idle for longer is asked whether it still answers before a query is trusted to it
 _TRUSTED_SECONDS = 1.0
 _PING_SECONDS = 2.0
+#: a server that does not say within this time where it stands is not asked for rows
+_STAND_SECONDS = 2.0
+#: times a pooler may lead from one server to another between two statements
+_POOLER_ATTEMPTS = 6
 #: pools of a parent process: kept, because to collect them would write to connections that the parent still uses
 _ABANDONED: list[object] = []
 
@@ -82,6 +88,51 @@ class PostgresSource:
     def open(self, timeout: float | None = None) -> PostgresSession:
         """A session; its snapshot is taken by the first read. `timeout` in seconds holds for each statement."""
         return PostgresSession(self, self._take(), timeout)
+
+    def stand(self) -> Stand:
+        """Where the server stands now. Raises: ConnectionFailed, DatabaseError."""
+        connection, is_usable = self._take(), False
+        try:
+            stand = self._stand(connection)
+            is_usable = True
+            return stand
+        finally:
+            self.give(connection, is_usable=is_usable)
+
+    def open_when(
+        self, timeout: float | None, is_enough: Callable[[Stand], bool], seconds: float, known: Stand | None = None
+    ) -> tuple[PostgresSession, Stand]:
+        """A session whose snapshot was taken when the server was far enough, and where it stood just after that.
+
+        It is asked on the same connection before the snapshot, unless what is `known` of it is enough already. The
+        answer within the transaction must come from the same run of the same server: a pooler may have changed it.
+        Raises: Behind after so many seconds, ConnectionFailed, DatabaseError.
+        """
+        for _ in range(_POOLER_ATTEMPTS):
+            connection, session = self._take(), None
+            try:
+                if known is None or not is_enough(known):
+                    known = wait_until(lambda asked=connection: self._stand(asked), is_enough, seconds)  # type: ignore[misc]
+                session = PostgresSession(self, connection, timeout)
+                stand = stand_of(session.first_row(STAND, _STAND_SECONDS))
+            except BaseException as error:
+                if session is not None:
+                    session.close()
+                else:
+                    self.give(connection, is_usable=isinstance(error, Behind))
+                raise
+            if stand.instance == known.instance and is_enough(stand):
+                return session, stand
+            session.close()
+            known = None
+        raise Behind(stand)
+
+    def _stand(self, connection: PostgresConnection) -> Stand:
+        try:
+            [row] = connection.thread.call(connection.fetch(STAND), _STAND_SECONDS)
+        except DRIVER_ERRORS as error:
+            raise read_error(error, self.name) from without_frames(error)
+        return stand_of(row)
 
     def close(self) -> None:
         """Close every connection, also those of sessions that are still open."""

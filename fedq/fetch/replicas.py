@@ -1,0 +1,453 @@
+"""A database with replicas as one source: each query reads it at one place, which is fresh enough and answers.
+
+    open(Reading)  →  replicas that answer, two random ones first, the nearer and idler of them
+                      its position ≥ what was written and seen?  wait a little  → the next one → the primary
+                   →  PlacedSession: one server, one snapshot; says which, and what it saw goes into the ledger
+
+A server that fails is left out and asked again in the background, so that no query waits for it twice. Names and
+columns are the primary's, or a replica's while that cannot be reached.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.catalog.statistics import TableStatistics
+from fedq.errors import (
+    ConnectionFailed,
+    ConnectionLost,
+    DatabaseError,
+    FedqError,
+    QueryTimeout,
+    StaleReplicaError,
+)
+from fedq.fetch.positions import Behind, Ledger, Reading, Stand, gtids, is_same_history, reaches
+from fedq.fetch.source import Select, Session, Source
+from fedq.fetch.writer import Position
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+#: seconds that one replica has to catch up before the next is asked; and all of them, where the primary is gone
+WAIT, LAST_WAIT = 0.05, 2.0
+#: seconds for which a replica that did not catch up is asked last, and without waiting
+_LATE_SECONDS = 1.0
+#: seconds until a server that failed is asked again: at first, and at most
+_OUT_FIRST, _OUT_MOST = 1.0, 30.0
+#: samples of the primary's position for `freshness="5s"`: so many of one bound
+_SAMPLES = 5
+_RECOVERY_CONFLICT = "40001"
+#: MariaDB: no such column, table, function; the definition is another one than in the snapshot
+_MISSING = (1054, 1109, 1146, 1305, 1412)
+
+
+class Server(Source, Protocol):
+    """A source that knows where in the database's history it stands."""
+
+    def stand(self) -> Stand:
+        """Where it stands now."""
+
+    def open_when(
+        self, timeout: float | None, is_enough: Callable[[Stand], bool], seconds: float, known: Stand | None = None
+    ) -> tuple[Session, Stand]:
+        """A session with a snapshot that is enough. Raises: Behind."""
+
+
+class ReadElsewhere(ConnectionLost):
+    """What was read at one place cannot be read on there: the query is run again as a whole. Nothing was returned."""
+
+    is_for_primary = False
+    """Whether the primary has what a replica has not."""
+
+
+class _Place:
+    """One server, and what is known of it."""
+
+    def __init__(self, name: str, server: Server, *, is_replica: bool) -> None:
+        self.name, self.server, self.is_replica = name, server, is_replica
+        self.busy = 0
+        self._lock = threading.Lock()
+        self.seconds = 0.0
+        """How long it takes to open a session, about."""
+        self.stand: Stand | None = None
+        self.late_until = self.out_until = 0.0
+        self.is_late = False
+        self.failures = 0
+        self.is_probed = False
+        self.why: FedqError | None = None
+
+    @property
+    def is_out(self) -> bool:
+        return self.failures > 0
+
+    @property
+    def load(self) -> float:
+        return (self.busy + 1) * (self.seconds + 0.0001)
+
+    def count(self, sessions: int) -> None:
+        with self._lock:
+            self.busy += sessions
+
+    def works(self, stand: Stand, seconds: float) -> None:
+        self.stand, self.failures, self.why, self.is_late = stand, 0, None, False
+        self.seconds = seconds if not self.seconds else 0.8 * self.seconds + 0.2 * seconds
+
+    def fails(self, why: FedqError) -> None:
+        self.failures, self.stand, self.why = self.failures + 1, None, why
+        pause = min(_OUT_MOST, _OUT_FIRST * 2 ** (self.failures - 1))
+        self.out_until = time.monotonic() + random.uniform(0.75, 1.25) * pause
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Who answered."""
+
+    role: str
+    replica: str | None
+    waited: float
+    """Seconds until it was far enough, the failed tries at others included."""
+
+
+class PlacedSession:
+    """A session at one place. When that is lost, the query begins again elsewhere."""
+
+    def __init__(self, inner: Session, place: _Place, stand: Stand, served: Served) -> None:
+        self._inner, self._place, self._stand, self.served = inner, place, stand, served
+        self._is_closed = False
+        place.count(1)
+
+    @property
+    def received(self) -> int:
+        """Bytes received so far."""
+        return self._inner.received
+
+    @property
+    def position(self) -> str | None:
+        """Where the snapshot stands; of PostgreSQL where the server stood just after it was taken."""
+        return self._inner.position or self._stand.position.position or None
+
+    @property
+    def most_bytes(self) -> int | None:
+        """How long a statement may be."""
+        return self._inner.most_bytes
+
+    def read(self, select: Select) -> Iterator[pa.RecordBatch]:
+        """The rows. Raises: ReadElsewhere, and what the session raises."""
+        with self._kept():
+            yield from self._inner.read(select)
+
+    def native(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """The rows of a statement in the database's own dialect."""
+        with self._kept():
+            yield from self._inner.native(sql)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        try:
+            yield
+        except ConnectionLost as lost:
+            self._place.fails(lost)
+            raise _elsewhere(lost) from lost
+        except FedqError as error:
+            is_missing = _is_missing(error)
+            if not self._place.is_replica or not (is_missing or error.facts.get("sqlstate") == _RECOVERY_CONFLICT):
+                raise
+            again = _elsewhere(error)
+            again.is_for_primary = is_missing  # it was described there
+            raise again from error
+
+    def cancel(self) -> None:
+        """Stop the running statement."""
+        self._inner.cancel()
+
+    def close(self) -> None:
+        """End the snapshot."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._place.count(-1)
+        self._inner.close()
+
+
+def _is_missing(error: FedqError) -> bool:
+    """Whether a server says that it does not have something, or that it is another thing."""
+    return str(error.facts.get("sqlstate")).startswith("42") or error.facts.get("number") in _MISSING
+
+
+def _elsewhere(error: FedqError) -> ReadElsewhere:
+    return ReadElsewhere(error.message, hint=error.hint, **error.facts)
+
+
+class ReplicatedSource:
+    """One database: its primary and its replicas. Thread-safe."""
+
+    def __init__(self, primary: Server, replicas: Sequence[Server], ledger: Ledger) -> None:
+        self.name, self._ledger = primary.name, ledger
+        self.primary = _Place("primary", primary, is_replica=False)
+        self._replicas = [_Place(f"replica{at}", each, is_replica=True) for at, each in enumerate(replicas, 1)]
+        self._samples: deque[tuple[float, Position]] = deque(maxlen=256)
+        self._lineage: Position | None = None
+        """A position of the primary: of which cluster replicas must be."""
+
+    def list_tables(self) -> Sequence[PhysicalTable]:
+        """Every table and view."""
+        return self._ask(lambda server: server.list_tables())
+
+    def describe(self, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
+        """Each table as it is now."""
+        return self._ask(lambda server: server.describe(tables))
+
+    def statistics(self, tables: Sequence[TableSchema]) -> Sequence[TableStatistics | None]:
+        """What is known of the tables' values."""
+        return self._ask(lambda server: server.statistics(tables))
+
+    def _ask(self, question: Callable[[Server], T]) -> T:
+        """The primary's answer; a replica's while that cannot be reached."""
+        self._probe_failed()
+        places = sorted((self.primary, *self._replicas), key=lambda place: (place.is_out, place.is_replica))
+        failure: ConnectionFailed | None = None
+        for place in places:
+            try:
+                return question(place.server)
+            except ConnectionFailed as error:
+                place.fails(error)
+                failure = failure or error
+        assert failure is not None
+        raise self.primary.why or failure
+
+    def reading(self, reading: Reading) -> Source:
+        """The same source, whose sessions are as fresh as that."""
+        return _Reader(self, reading)
+
+    def open(self, timeout: float | None = None) -> Session:
+        """A session that sees what this federation wrote and saw."""
+        return self.open_at(Reading(), timeout)
+
+    def open_at(self, reading: Reading, timeout: float | None) -> PlacedSession:
+        """A session that is as fresh as asked. Raises: StaleReplicaError, ConnectionFailed, DatabaseError."""
+        started = time.monotonic()
+        self._probe_failed()
+        after = reading.after.get(self.name)
+        is_lost_track = self.name in reading.after and after is None
+        if reading.freshness == "session":
+            is_lost_track |= self._ledger.is_unknown(self.name)
+        if reading.is_from_primary or is_lost_track:
+            return self._open_primary(timeout, started, None)
+        floors = [floor for floor in (after, self._floor(reading)) if floor is not None]
+        is_enough = self._enough(floors, reading)
+        for place in self._in_order():
+            session = self._try(place, is_enough, 0.0 if place.is_late else WAIT, timeout, started)
+            if session is not None:
+                return session
+        if reading.bound is not None:
+            floors = [floor for floor in (after,) if floor is not None]  # the primary is as new as can be
+        try:
+            return self._open_primary(timeout, started, floors)
+        except ConnectionFailed as error:
+            return self._open_late(is_enough, timeout, started, error)
+
+    def _floor(self, reading: Reading) -> Position | None:
+        if reading.bound is not None:
+            return self._sample(reading.bound)
+        return self._ledger.floor(self.name) if reading.freshness == "session" else None
+
+    def _sample(self, bound: float) -> Position:
+        """A position that the primary had, and not longer than `bound` seconds ago. Raises: StaleReplicaError."""
+        now = time.monotonic()
+        if not self._samples or self._samples[-1][0] < now - bound / _SAMPLES:
+            try:
+                self._samples.append((now, self.primary.server.stand().position))
+            except FedqError as error:
+                self.primary.fails(error) if isinstance(error, ConnectionFailed) else None
+        usable = [position for asked, position in list(self._samples) if asked >= now - bound]
+        if usable:
+            return usable[0]
+        message = f"database {self.name!r}: how old its replicas are cannot be told, for the primary does not answer"
+        raise StaleReplicaError(
+            message, hint='freshness="any" reads what there is.', database=self.name
+        ) from self.primary.why
+
+    def _enough(self, floors: Sequence[Position], reading: Reading) -> Callable[[Stand], bool]:
+        """What a replica must be."""
+        lineage = self._primary_position()
+
+        def is_enough(stand: Stand) -> bool:
+            position = stand.position
+            if not stand.is_replica or not _is_of(position, lineage):
+                return False
+            if not position.position:  # MySQL, or a replica that has never replicated
+                return reading.freshness == "any" and not floors
+            return all(reaches(position, floor) for floor in floors)
+
+        return is_enough
+
+    def _primary_position(self) -> Position | None:
+        """Any position of the primary: asked once, and again as long as it does not answer."""
+        if self._lineage is None and not self.primary.is_out:
+            try:
+                self._lineage = self.primary.server.stand().position
+            except ConnectionFailed as error:
+                self.primary.fails(error)
+            except DatabaseError:  # a role that may not know
+                pass
+        return self._lineage
+
+    def _in_order(self) -> list[_Place]:
+        """Replicas that answer; last those that were too far behind a moment ago."""
+        now = time.monotonic()
+        answering = [place for place in self._replicas if not place.is_out]
+        late = [place for place in answering if place.is_late and place.late_until > now]
+        return [*_two_choices([place for place in answering if place not in late]), *_two_choices(late)]
+
+    def _try(
+        self, place: _Place, is_enough: Callable[[Stand], bool], patience: float, timeout: float | None, started: float
+    ) -> PlacedSession | None:
+        asked = time.monotonic()
+        try:
+            session, stand = place.server.open_when(timeout, is_enough, patience, place.stand)
+        except Behind as behind:
+            place.is_late, place.late_until = True, time.monotonic() + _LATE_SECONDS
+            self._check_role(place, behind.stand)
+            return None
+        except (ConnectionFailed, DatabaseError, QueryTimeout) as error:
+            place.fails(error)
+            return None
+        return self._placed(place, session, stand, asked, started)
+
+    def _placed(self, place: _Place, session: Session, stand: Stand, asked: float, started: float) -> PlacedSession:
+        now = time.monotonic()
+        place.works(stand, now - asked)
+        self._ledger.saw(self.name, stand.position, is_primary=not place.is_replica)
+        if place.is_replica:
+            return PlacedSession(session, place, stand, Served("replica", place.name, now - started))
+        self._lineage = stand.position
+        self._samples.append((asked, stand.position))
+        return PlacedSession(session, place, stand, Served("primary", None, now - started))
+
+    def _check_role(self, place: _Place, stand: Stand) -> None:
+        """Leave out what is no replica of this database (any more)."""
+        if not stand.is_replica or not _is_of(stand.position, self._lineage):
+            what = "is a copy of another cluster" if stand.is_replica else "is no replica: it takes writes"
+            message = f"database {self.name!r}: {place.name} {what}"
+            place.fails(StaleReplicaError(message, hint="Correct `replicas` in the catalog.", database=self.name))
+
+    def _open_primary(self, timeout: float | None, started: float, floors: Sequence[Position] | None) -> PlacedSession:
+        """At the primary, which has everything, unless its history is another one than what was seen."""
+
+        def is_right(stand: Stand) -> bool:
+            if floors is None:
+                return not stand.is_replica
+            return not stand.position.position or all(reaches(stand.position, floor) for floor in floors)
+
+        place = self.primary
+        if floors is not None and isinstance(place.why, ConnectionFailed):
+            raise place.why  # it is asked in the background, and there are others
+        asked = time.monotonic()
+        try:
+            session, stand = place.server.open_when(timeout, is_right, 0.0)
+        except Behind as behind:
+            raise self._lost_history(behind.stand, floors or ()) from None
+        except ConnectionFailed as error:
+            place.fails(error)
+            raise
+        return self._placed(place, session, stand, asked, started)
+
+    def _lost_history(self, stand: Stand, floors: Sequence[Position]) -> StaleReplicaError:
+        if stand.is_replica and not floors:
+            message = f"database {self.name!r}: the server at its url is a replica now, and a primary is asked for"
+            return StaleReplicaError(message, hint="Correct the url in the catalog.", database=self.name)
+        if all(is_same_history(stand.position, floor) for floor in floors):
+            what = f"stands at {stand.position.position}, before {', '.join(floor.position for floor in floors)}"
+        else:
+            what = f"is on another timeline or cluster ({_shown(stand.position)}) than {_shown(floors[0])}"
+        message = (
+            f"database {self.name!r}: the primary {what}, which this federation wrote or saw: it was failed over or "
+            "restored, and something may be lost"
+        )
+        hint = 'Look what is there with freshness="strong"; from then on its state is the one that counts.'
+        return StaleReplicaError(message, hint=hint, database=self.name, position=stand.position.position)
+
+    def _open_late(
+        self, is_enough: Callable[[Stand], bool], timeout: float | None, started: float, error: ConnectionFailed
+    ) -> PlacedSession:
+        """The primary is gone: whoever answers has longer."""
+        for place in _two_choices([place for place in self._replicas if not place.is_out]):
+            session = self._try(place, is_enough, LAST_WAIT, timeout, started)
+            if session is not None:
+                return session
+        if all(place.is_out for place in self._replicas):
+            raise error
+        message = f"database {self.name!r}: no replica has what this federation wrote or saw, and the primary is gone"
+        hint = 'Try again when it is back, or read what there is with freshness="any".'
+        raise StaleReplicaError(message, hint=hint, database=self.name) from error
+
+    def _probe_failed(self) -> None:
+        """Ask those that failed, in the background."""
+        now = time.monotonic()
+        for place in (self.primary, *self._replicas):
+            if place.is_out and place.out_until <= now and not place.is_probed:
+                place.is_probed = True
+                threading.Thread(target=self._probe, args=(place,), name=f"fedq-{self.name}-probe", daemon=True).start()
+
+    def _probe(self, place: _Place) -> None:
+        started = time.monotonic()
+        try:
+            stand = place.server.stand()
+            place.works(stand, time.monotonic() - started)
+            if place.is_replica:
+                self._check_role(place, stand)
+        except FedqError as error:
+            place.fails(error)
+        finally:
+            place.is_probed = False
+
+    def close(self) -> None:
+        """Close every connection."""
+        for place in (self.primary, *self._replicas):
+            place.server.close()
+
+
+class _Reader:
+    """A database whose sessions are as fresh as one query wants them."""
+
+    def __init__(self, source: ReplicatedSource, reading: Reading) -> None:
+        self.name, self._source, self._reading = source.name, source, reading
+        self.list_tables, self.describe, self.statistics = source.list_tables, source.describe, source.statistics
+
+    def open(self, timeout: float | None = None) -> Session:
+        """A session."""
+        return self._source.open_at(self._reading, timeout)
+
+    def close(self) -> None:
+        """Nothing: the federation closes the source."""
+
+
+def _two_choices(places: Sequence[_Place]) -> list[_Place]:
+    """Two random ones, the less loaded and nearer first, then the others: always the best would be everybody's best."""
+    mixed = random.sample(places, len(places))
+    return [*sorted(mixed[:2], key=lambda place: place.load), *mixed[2:]]
+
+
+def _is_of(position: Position, lineage: Position | None) -> bool:
+    """Whether a replica is one of the cluster that the primary is of, as far as both say."""
+    if lineage is None or not lineage.position:
+        return True
+    if position.engine != lineage.engine:
+        return False
+    if position.engine == "postgresql":
+        return position.identity == lineage.identity
+    return gtids(position.position).keys() >= gtids(lineage.position).keys()
+
+
+def _shown(position: Position) -> str:
+    timeline = f", timeline {position.timeline}" if position.timeline is not None else ""
+    return f"{position.identity}{timeline}, {position.position}"

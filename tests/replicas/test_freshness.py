@@ -1,0 +1,181 @@
+"""A read sees what was written and seen before it, wherever it is read; real replicas, frozen and fresh."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+
+import pytest
+
+import fedq
+from fedq.errors import ParameterError
+from tests.replicas.conftest import Shop
+
+#: write-then-read pairs
+PAIRS = int(os.environ.get("PAIRS", "150"))
+
+
+def place(result: fedq.Result) -> str:
+    [source] = result.sources
+    return source.replica or source.role
+
+
+def test_reads_are_spread_over_replicas_and_say_which(shop: Shop) -> None:
+    fed = shop.connect()
+    found = [fed.query("select n from items") for _ in range(60)]
+    assert {place(each) for each in found} == {"replica1", "replica2"}
+    assert all(each.sources[0].position for each in found)
+    assert found[0].sources[0].place.startswith("shop@replica")
+
+
+def test_a_read_after_a_write_sees_it_with_one_replica_frozen(shop: Shop) -> None:
+    fed = shop.connect()
+    shop.cluster.freeze(0)
+    try:
+        places = []
+        for n in range(1, PAIRS + 1):
+            fed.execute("update items set n = :n where id = 1", {"n": n})
+            found = fed.query("select n from items where id = 1")
+            assert found.scalar() == n
+            places.append(place(found))
+    finally:
+        shop.cluster.thaw(0)
+    assert "replica1" not in places
+    assert places.count("replica2") > PAIRS * 0.8
+
+
+def test_the_same_without_positions_is_stale(shop: Shop) -> None:
+    fed = shop.connect()
+    shop.cluster.freeze(0)
+    try:
+        stale = 0
+        for n in range(1, 31):
+            fed.execute("update items set n = :n where id = 1", {"n": n})
+            stale += fed.query("select n from items where id = 1", freshness="any").scalar() != n
+    finally:
+        shop.cluster.thaw(0)
+    assert stale > 0
+
+
+def test_a_read_after_a_write_sees_it_with_all_replicas_frozen(shop: Shop) -> None:
+    fed = shop.connect()
+    for number in (0, 1):
+        shop.cluster.freeze(number)
+    try:
+        started = time.perf_counter()
+        for n in range(1, 21):
+            fed.execute("update items set n = :n where id = 1", {"n": n})
+            found = fed.query("select n from items where id = 1")
+            assert (found.scalar(), place(found)) == (n, "primary")
+        assert time.perf_counter() - started < 4  # a replica that is behind is not waited for each time
+    finally:
+        for number in (0, 1):
+            shop.cluster.thaw(number)
+
+
+def test_what_was_seen_is_never_unseen(shop: Shop) -> None:
+    fed = shop.connect()
+    shop.cluster.freeze(0)
+    try:
+        last = -1
+        for n in range(1, PAIRS + 1):
+            shop.sql(f"UPDATE items SET n = {n} WHERE id = 1")  # somebody else
+            seen = fed.query("select n from items where id = 1").scalar()
+            assert seen >= last
+            last = seen
+        assert last > 0
+    finally:
+        shop.cluster.thaw(0)
+
+
+def test_a_token_carries_it_to_another_federation(shop: Shop) -> None:
+    one, two = shop.connect(), shop.connect(replicas=[0])
+    assert two.query("select n from items").scalar() == 0
+    shop.cluster.freeze(0)
+    try:
+        written = one.execute("update items set n = 5")
+        assert two.query("select n from items").scalar() == 0
+        assert json.loads(one.token())["databases"].keys() == {"shop"}
+        for token in (written.token, one.token()):
+            assert two.query("select n from items", after=token).scalar() == 5
+            assert two.query("select n from items", after=token, freshness="any").scalar() == 5
+    finally:
+        shop.cluster.thaw(0)
+
+
+@pytest.mark.parametrize("token", ["", "{}", '{"version": 2, "databases": {}}', '{"version": 1, "databases": {"shop": {}}}', 7])
+def test_what_is_no_token_is_refused(shop: Shop, token: str) -> None:
+    with pytest.raises(ParameterError, match="token"):
+        shop.connect().query("select n from items", after=token)
+
+
+def test_strong_and_pinned_read_the_primary(shop: Shop) -> None:
+    fed = shop.connect()
+    shop.cluster.freeze(0), shop.cluster.freeze(1)
+    try:
+        shop.sql("UPDATE items SET n = 9")
+        found = fed.query("select n from items", freshness="strong")
+        assert (found.scalar(), place(found)) == (9, "primary")
+        assert fed.query("select n from items").scalar() == 9  # it was seen
+        other = shop.connect()
+        with other.pinned() as pinned:
+            for each in (other, pinned):
+                found = each.query("select n from items")
+                assert (found.scalar(), place(found)) == (9, "primary")
+        assert place(shop.connect().query("select n from items")) != "primary"
+    finally:
+        shop.cluster.thaw(0), shop.cluster.thaw(1)
+
+
+def test_a_state_may_be_as_old_as_the_bound(shop: Shop) -> None:
+    fed = shop.connect(replicas=[0])
+    assert place(fed.query("select n from items", freshness="600ms")) == "replica1"
+    shop.cluster.freeze(0)
+    try:
+        shop.sql("UPDATE items SET n = 3")
+        found = fed.query("select n from items", freshness="60s")
+        assert (found.scalar(), place(found)) == (0, "replica1")
+        time.sleep(0.7)
+        found = fed.query("select n from items", freshness="600ms")
+        assert (found.scalar(), place(found)) == (3, "primary")
+    finally:
+        shop.cluster.thaw(0)
+
+
+def test_an_idle_primary_does_not_make_its_replicas_old(shop: Shop) -> None:
+    fed = shop.connect()
+    time.sleep(0.5)
+    for _ in range(3):
+        assert place(fed.query("select n from items", freshness="300ms")).startswith("replica")
+
+
+def test_a_transaction_is_seen_as_a_whole(shop: Shop) -> None:
+    fed = shop.connect()
+    for n in range(2, 30):
+        with fed.transaction():
+            fed.execute("insert into items values (:n, :n)", {"n": n})
+            fed.execute("update items set n = :n where id = 1", {"n": n})
+        assert fed.query("select max(id), sum(n) filter (id = 1) from items").one() == (n, n)
+
+
+def test_a_table_that_was_just_made_is_there(shop: Shop) -> None:
+    fed = shop.connect()
+    fed.execute("CREATE TABLE extra (a INTEGER)", native="shop")
+    fed.execute("INSERT INTO extra VALUES (1)", native="shop")
+    assert fed.query("select a from extra").scalar() == 1
+    fed.execute("ALTER TABLE extra ADD COLUMN b INTEGER", native="shop")
+    assert fed.query("select b from extra").scalar() is None
+
+
+def test_a_column_that_the_replica_does_not_have_yet_is_read_at_the_primary(shop: Shop) -> None:
+    fed = shop.connect(replicas=[0])
+    assert place(fed.query("select n from items")) == "replica1"
+    shop.cluster.freeze(0)
+    try:
+        shop.sql("ALTER TABLE items ADD COLUMN word VARCHAR(10)")
+        shop.sql("UPDATE items SET word = 'new'")
+        found = fed.query("select word from items")
+        assert (found.scalar(), place(found)) == ("new", "primary")
+    finally:
+        shop.cluster.thaw(0)
