@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +12,7 @@ from fedq.bind.check import check_allowed, check_columns, reads_file
 from fedq.bind.compare import check_comparisons
 from fedq.bind.params import bind_params
 from fedq.bind.parse import parse_query
-from fedq.bind.resolve import Lookup, Placing, resolve_tables
+from fedq.bind.resolve import BoundTable, Lookup, Placing, resolve_tables
 from fedq.bind.scope import ORIGIN, Block, Occurrence, Scopes, base_tables
 from fedq.catalog.model import Catalog
 from fedq.errors import InvalidQuery
@@ -75,8 +75,16 @@ class BoundQuery:
         return tuple(dict.fromkeys(occurrence.table.database for occurrence in self.occurrences))
 
 
-def bind(sql: str, params: Any, catalog: Catalog, lookup: Lookup, placing: Placing) -> BoundQuery:
-    """Bind one query.
+def bind(
+    sql: str,
+    params: Any,
+    catalog: Catalog,
+    lookup: Lookup,
+    placing: Placing,
+    *,
+    known: MutableMapping[str, BoundQuery] | None = None,
+) -> BoundQuery:
+    """Bind one query. `known` are queries bound before, by text: over the same tables a text means the same.
 
     Raises: SQLSyntaxError, NotAllowed, ReadOnlyError, ParameterError, TableNotFound, AmbiguousTable, ColumnNotFound,
     InvalidQuery, CatalogError.
@@ -87,11 +95,23 @@ def bind(sql: str, params: Any, catalog: Catalog, lookup: Lookup, placing: Placi
     check_allowed(text, tree, has_files=has_files)
     nodes = [node for node in base_tables(tree) if not reads_file(text, node)]
     tables = resolve_tables(text, nodes, catalog, lookup, placing)
+    same = known.get(text) if known is not None else None
+    if same is not None and _are_same([occurrence.table for occurrence in same.occurrences], tables):
+        return replace(same, params=values)
     scopes = Scopes(tree, nodes, tables)
     check_columns(text, scopes)
     check_comparisons(text, scopes)
     edits = tuple(localize(text, scopes))
-    return BoundQuery(text, values, tree, scopes, apply_edits(text, edits), edits)
+    bound = BoundQuery(text, values, tree, scopes, apply_edits(text, edits), edits)
+    if known is not None:
+        known[text] = bound
+    return bound
+
+
+def _are_same(known: Sequence[BoundTable], tables: Sequence[BoundTable]) -> bool:
+    """Whether tables are what they were, down to what is known of their values."""
+    statistics = [[table.schema.statistics for table in found] for found in (known, tables)]
+    return list(known) == list(tables) and all(one is other for one, other in zip(*statistics, strict=True))
 
 
 def _without_frame_marks(sql: str) -> str:

@@ -101,6 +101,14 @@ class Plans:
 
     def __init__(self) -> None:
         self._by_text: dict[str, tuple[_Kept, ...]] = {}
+        self._bound: dict[str, BoundQuery] = {}
+
+    @property
+    def bound(self) -> dict[str, BoundQuery]:
+        """Queries that were bound, by text."""
+        if len(self._bound) >= _MOST_TEXTS:
+            self._bound.clear()
+        return self._bound
 
     def plan(
         self,

@@ -29,5 +29,5 @@ class Facts:
     """How far away each database is, where that was measured."""
     is_plain: bool = False
     """Whether databases shall compute nothing: stored columns come as they are, reduced by conditions on them alone."""
-    tried: dict[str, Any] = field(default_factory=dict)
+    tried: dict[Any, Any] = field(default_factory=dict)
     """Blocks that were written for their database, or could not be: each is written once per plan."""

@@ -78,10 +78,10 @@ def sendable(draft: Draft, node: exp.Expr, facts: Facts) -> Sent | None:
         return None
     if any(not _is_within(cte_of(table), node) for table in node.find_all(exp.Table) if table not in tables):
         return None
-    text = local_text(draft.query, node)
-    if text not in facts.tried:
-        facts.tried[text] = _written(draft, node, text, facts)
-    found: Sent | None = facts.tried[text]
+    key = node, tuple(id(draft.tables[number_of(table)]) for table in tables)
+    if key not in facts.tried:
+        facts.tried[key] = _written(draft, node, local_text(draft.query, node), facts)
+    found: Sent | None = facts.tried[key]
     return found
 
 
@@ -105,7 +105,8 @@ def _written(draft: Draft, node: exp.Expr, text: str, facts: Facts) -> Sent | No
         return None
     size = size_of(draft, node)
     name = "+".join(dict.fromkeys(fetch.tables))
-    columns = tuple(_column(node, output) for output in fetch.outputs)
+    is_open = _can_be_limited(node)
+    columns = tuple(_column(output, is_open=is_open) for output in fetch.outputs)
     known = {column.name: ColumnStatistics(distinct=size.distinct_of(column.name)) for column in columns}
     statistics = TableStatistics(size.rows.rows, known)
     schema = TableSchema(PhysicalTable(None, name), columns, rows=size.rows.rows, statistics=statistics)
@@ -125,10 +126,10 @@ def _words(draft: Draft, node: exp.Expr) -> tuple[str, ...]:
     return (*joins, *conditions, *(part.strip() for part in rest), *aggregates)
 
 
-def _column(node: exp.Expr, output: Output) -> Column:
+def _column(output: Output, *, is_open: bool) -> Column:
     """An output as a column: keys may limit it where a condition on it may stand before what the block does."""
     stored = output.column
-    if stored is None or not _can_be_limited(node):
+    if stored is None or not is_open:
         return Column(output.name, output.type, output.name, str(output.type), comparison=Comparison.UNLIKE)
     return replace(stored, name=output.name, physical=output.name)
 

@@ -87,9 +87,10 @@ def joined_rows(draft: Draft, tables: Sequence[Occurrence], conditions: Iterable
     conditions = list(conditions)
     scopes, params = draft.query.scopes, dict(draft.query.params)
     rows, is_known = 1.0, True
+    block = scopes.block_of(tables[0].node) if tables else None
+    spoken = [(one, _only(draft, one, block)) for one in conditions if not one.find(exp.Query)]
     for occurrence in tables:
-        block = scopes.block_of(occurrence.node)
-        own = [one for one in conditions if _only(draft, one, block) == {occurrence.id} and not one.find(exp.Query)]
+        own = [one for one, ids in spoken if ids == {occurrence.id}]
         resolve = partial(scopes.table_of, block=block)
         estimate = filtered(occurrence.table, own, resolve, params)
         rows, is_known = rows * estimate.rows, is_known and estimate.is_known
