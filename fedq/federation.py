@@ -169,7 +169,7 @@ class Federation:
             check_reads(call.sql, database.kind, database.name)
             return native_plan(call.sql, database)
         lookup = QueryLookup(self._sources, call.extra)
-        query = bind(call.sql, call.params, call.catalog, lookup, call.placing)
+        query = bind(call.sql, call.params, call.catalog, lookup, call.placing, known=self._plans.bound)
         outputs = _check_meaning(query, bench)
         kinds = {database.name: database.kind for database in call.catalog.databases.values()}
         links = {name: self._sources.link(name) for name in query.databases if name not in call.extra}
