@@ -46,6 +46,8 @@ _LATE_SECONDS = 1.0
 _OUT_FIRST, _OUT_MOST = 1.0, 30.0
 #: samples of the primary's position for `freshness="5s"`: so many of one bound
 _SAMPLES = 5
+#: a replica that is slower by more than this factor is still tried as often as if it were this much
+_SLOWEST = 10.0
 _RECOVERY_CONFLICT = "40001"
 #: MariaDB: no such column, table, function; the definition is another one than in the snapshot
 _MISSING = (1054, 1109, 1146, 1305, 1412)
@@ -100,7 +102,7 @@ class _Place:
 
     def works(self, stand: Stand, seconds: float) -> None:
         self.stand, self.failures, self.why, self.is_late = stand, 0, None, False
-        self.seconds = seconds if not self.seconds else 0.8 * self.seconds + 0.2 * seconds
+        self.seconds = seconds if not self.seconds else 0.7 * self.seconds + 0.3 * seconds
 
     def fails(self, why: FedqError) -> None:
         self.failures, self.stand, self.why = self.failures + 1, None, why
@@ -432,9 +434,16 @@ class _Reader:
 
 
 def _two_choices(places: Sequence[_Place]) -> list[_Place]:
-    """Two random ones, the less loaded and nearer first, then the others: always the best would be everybody's best."""
+    """Two random ones, mostly the less loaded and nearer first, then the others.
+
+    The best of all would be everybody's best at once; and one that was slow is tried now and then, or it would stay so.
+    """
     mixed = random.sample(places, len(places))
-    return [*sorted(mixed[:2], key=lambda place: place.load), *mixed[2:]]
+    if len(mixed) > 1:
+        one, two = (min(place.load, _SLOWEST * min(each.load for each in mixed[:2])) for place in mixed[:2])
+        if random.random() * (one + two) < one:
+            mixed[0], mixed[1] = mixed[1], mixed[0]
+    return mixed
 
 
 def _is_of(position: Position, lineage: Position | None) -> bool:

@@ -1,0 +1,161 @@
+"""Servers that are killed, hung, promoted or the wrong ones: the answer is right or there is an error, never less."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+import fedq
+from fedq.errors import ConnectionFailed, StaleReplicaError
+from fedq.events import Received
+from tests.replicas.conftest import Shop
+from tests.replicas.test_freshness import place
+
+ROWS = 300_000
+MANY = {
+    "postgres": f"INSERT INTO items SELECT i, i FROM generate_series(2, {ROWS}) i",
+    "mariadb": f"INSERT INTO items SELECT seq, seq FROM seq_2_to_{ROWS}",
+}
+
+
+def places(fed: fedq.Federation, count: int = 30) -> set[str]:
+    return {place(fed.query("select n from items where id = 1")) for _ in range(count)}
+
+
+def until(expected: set[str], fed: fedq.Federation, seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while (found := places(fed)) != expected:
+        assert time.monotonic() < deadline, f"{found}, not {expected}"
+        time.sleep(0.1)
+
+
+def test_a_killed_replica_is_left_out_and_comes_back(victim: Shop) -> None:
+    fed = victim.connect()
+    until({"replica1", "replica2"}, fed)
+    victim.cluster.replicas[0].kill()
+    started = time.monotonic()
+    assert places(fed) == {"replica2"}
+    assert time.monotonic() - started < 3
+    fed.execute("update items set n = 4")
+    assert fed.query("select n from items").scalar() == 4
+    victim.cluster.replicas[1].kill()
+    assert places(fed) == {"primary"}
+    victim.cluster.replicas[0].restart()
+    until({"replica1"}, fed)
+    assert fed.query("select n from items").scalar() == 4
+
+
+@pytest.mark.parametrize("sql", [
+    "select id, n from items",
+    "select a.id, a.n from items a join items b on a.id = b.n union all by name select 1 as id, 0 as n",
+])  # fmt: skip
+def test_a_replica_killed_in_mid_pull_loses_and_doubles_no_row(victim: Shop, sql: str) -> None:
+    victim.sql(MANY[victim.kind])
+    victim.cluster.wait(30)
+    killed: list[str] = []
+
+    def kill(event: Any) -> None:
+        if isinstance(event, Received) and event.rows and not killed:
+            killed.append(event.fetch)
+            victim.cluster.replicas[0].kill()
+
+    fed = victim.connect(replicas=[0], policy={"on_cross_db": "allow"})
+    assert places(fed, 3) == {"replica1"}
+    found = fed.query(sql, listener=kill)
+    assert killed
+    assert [source.role for source in found.sources] == ["primary"] * len(found.sources)
+    rows = sorted(found.rows())
+    # 1 has n = 0, and no item has the number 0
+    assert rows == [(1, 0), *((each, each) for each in range(2, ROWS + 1))]
+
+
+def test_reads_go_on_without_the_primary_and_writes_fail_at_once(victim: Shop) -> None:
+    fed = victim.connect()
+    fed.execute("update items set n = 6")
+    assert fed.query("select n from items").scalar() == 6
+    victim.cluster.primary.kill()
+    for _ in range(10):
+        assert fed.query("select n from items").scalar() == 6
+    started = time.monotonic()
+    with pytest.raises(ConnectionFailed):
+        fed.execute("update items set n = 7")
+    with pytest.raises(ConnectionFailed), fed.pinned():
+        fed.query("select n from items")
+    assert time.monotonic() - started < 3
+    with pytest.raises(StaleReplicaError, match="does not answer"):
+        time.sleep(0.02)
+        fed.query("select n from items", freshness="10ms")
+
+
+def test_without_the_primary_what_was_not_replicated_is_an_error_and_not_missing(victim: Shop) -> None:
+    fed = victim.connect()
+    for number in (0, 1):
+        victim.cluster.freeze(number)
+    fed.execute("update items set n = 8")
+    victim.cluster.primary.kill()
+    started = time.monotonic()
+    with pytest.raises(StaleReplicaError, match="the primary is gone"):
+        fed.query("select n from items")
+    assert time.monotonic() - started < 6
+    assert fed.query("select n from items", freshness="any").scalar() == 0
+
+
+def test_a_hung_replica_is_left_out(victim: Shop) -> None:
+    fed = victim.connect()
+    places(fed)
+    with victim.cluster.replicas[0].frozen():
+        started = time.monotonic()
+        assert places(fed, 40) == {"replica2"}
+        assert time.monotonic() - started < 6
+    until({"replica1", "replica2"}, fed, 20)
+
+
+def test_a_promoted_replica_is_none_any_more(victim: Shop) -> None:
+    fed = victim.connect()
+    until({"replica1", "replica2"}, fed)
+    promote(victim)
+    victim.cluster.replicas[0].sql("UPDATE items SET n = 99", victim.database)  # its own history from here
+    assert places(fed) <= {"replica2", "primary"}
+    assert fed.query("select n from items").scalar() == 0
+
+
+def promote(victim: Shop) -> None:
+    new = victim.cluster.replicas[0]
+    if victim.kind == "postgres":
+        new.sql("SELECT pg_promote()", "postgres", admin=True)
+    else:
+        new.sql("STOP SLAVE; SET GLOBAL read_only = 0", "mysql", admin=True)
+
+
+def test_after_a_failover_what_may_be_lost_is_said_and_not_read_over(victim: Shop) -> None:
+    fed = victim.connect()
+    victim.cluster.freeze(0)
+    fed.execute("update items set n = 8")
+    token = fed.token()
+    victim.cluster.primary.kill()
+    victim.cluster.replicas[1].kill()
+    promote(victim)
+    url = victim.cluster.replicas[0].url_of(victim.database).replace(f":{victim.cluster.primary.password}@", "@")
+    new = fedq.connect({"version": 1, "databases": {"shop": {
+        "url": url, "replicas": [victim.catalog()["databases"]["shop"]["replicas"][1]], "password": {"env": "SHOP_PASSWORD"},
+    }}})  # fmt: skip
+    try:
+        with pytest.raises(StaleReplicaError, match="may be lost"):
+            new.query("select n from items", after=token)
+        assert new.query("select n from items", freshness="strong").scalar() in (0, 8)
+        assert new.query("select n from items").scalar() in (0, 8)
+    finally:
+        new.close()
+
+
+def test_a_server_that_is_no_replica_is_never_read(shop: Shop) -> None:
+    other = shop.cluster.primary.new_database("other")
+    shop.cluster.primary.sql("CREATE TABLE items (id BIGINT, n BIGINT); INSERT INTO items VALUES (1, 77)", other)
+    catalog = shop.catalog([])
+    catalog["databases"]["shop"]["replicas"] = [other.replace(f":{shop.cluster.primary.password}@", "@")]
+    fed = fedq.connect(catalog)
+    for freshness in ("any", "session", "5s"):
+        assert fed.query("select n from items", freshness=freshness).rows() == [(0,)]
+    fed.close()
