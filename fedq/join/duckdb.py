@@ -44,6 +44,8 @@ SETTINGS = {
 #: an empty table: its name, and (column, type, collation) of each column
 Shell = tuple[str, tuple[tuple[str, Type, str | None], ...]]
 _MOST_DESCRIBED = 512
+#: of the memory limit, per thread
+_THREAD_BYTES = 125_000_000
 #: so many keys are written in their order, so that the same query is the same statement
 _SORTED = 1_000
 _TEXTUAL = frozenset({"BIT", "TIME WITH TIME ZONE", "BIGNUM"})
@@ -78,6 +80,7 @@ class Engine:
         connection = duckdb.connect(":memory:", config={"temp_directory": spill})
         if self._memory_limit:
             connection.execute(f"SET memory_limit = '{self._memory_limit}'")
+            connection.execute(f"SET threads = {_threads(connection)}")
         for name, value in SETTINGS.items():
             connection.execute(f"SET GLOBAL {name} = '{value}'")  # a plain SET would not reach the cursors
         if not self._has_files:
@@ -93,6 +96,13 @@ class Engine:
             if self._spill is not None:
                 self._spill()
             self._root = self._spill = None
+
+
+def _threads(connection: duckdb.DuckDBPyConnection) -> int:
+    """As many threads as have room: each needs memory of its own for what it sorts and joins."""
+    text = "SELECT current_setting('threads'), parse_formatted_bytes(current_setting('memory_limit'))"
+    (most, size) = connection.execute(text).fetchall()[0]
+    return max(1, min(int(most), int(size) // _THREAD_BYTES))
 
 
 @dataclass(frozen=True, slots=True)

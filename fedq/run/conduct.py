@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from fedq.run.pulls import Run
 
 #: messages that may wait for the conductor: bounds memory, and slows a source that is faster than the bench
-_WAITING = 8
+_WAITING = 4
 #: rows, and bytes, gathered before they are appended
-_CHUNK_ROWS, _CHUNK_BYTES = 100_000, 16 << 20
+_CHUNK_ROWS, _CHUNK_BYTES = 100_000, 8 << 20
 #: a fetch has many more rows than estimated from this number on, and from this many times its estimate
 LATE_ROWS, LATE_TIMES = 50_000, 10
 
