@@ -107,6 +107,10 @@ WRONG = {
         "select m.id from middle m where exists (with x as (select l.id from large l where l.k = m.k) "
         "select 1 from x, (select k, z from small) m where x.id = m.z)",
     ],
+    "MySQL took a HAVING without an aggregate for a WHERE": [
+        "select 1 as x from other having true",
+        "select l.id from large l, (select 3 as x from other having true) t where t.x = l.id",
+    ],
     "a join by three tables was taken for one of two": [
         "select l.id from large l, large a, large b, small s "
         "where l.id = a.id and l.k + a.k = b.id and s.k = b.k",

@@ -226,6 +226,10 @@ class _Select:
         places = [*self.select.expressions, *(order.expressions if order else []), *([having] if having else [])]
         return having is not None or any(is_aggregate(part) for place in places for part in own_parts(place))
 
+    def _computes(self, having: exp.Expr) -> bool:
+        """Whether an output or HAVING is made of all rows."""
+        return any(is_aggregate(part) for place in (*self.select.expressions, having) for part in own_parts(place))
+
     def _group(self) -> str:
         group = self.select.args.get("group")
         if group is None:
@@ -276,8 +280,11 @@ class _Select:
         having = self.select.args.get("having")
         if having is None:
             return ""
-        if self.select.args.get("group") is None and self.statement.dialect.name not in ("postgres", "mysql"):
+        name = self.statement.dialect.name
+        if self.select.args.get("group") is None and name not in ("postgres", "mysql"):
             raise NotPushed("not every such database has HAVING without GROUP BY")
+        if self.select.args.get("group") is None and name == "mysql" and not self._computes(having):
+            raise NotPushed("MySQL takes a HAVING without an aggregate for a WHERE")
         node = having.this
         if any(self._is_output(part) for part in own_parts(node)):
             if node.find(exp.Query) is not None:
