@@ -10,7 +10,8 @@ import pytest
 
 import fedq
 from fedq.errors import ParameterError
-from tests.replicas.conftest import Shop
+from tests.replicas.conftest import Shop, make_shop
+from tests.servers.replication import Cluster
 
 #: write-then-read pairs
 PAIRS = int(os.environ.get("PAIRS", "150"))
@@ -181,3 +182,14 @@ def test_a_column_that_the_replica_does_not_have_yet_is_read_at_the_primary(shop
         assert (found.scalar(), place(found)) == ("new", "primary")
     finally:
         shop.cluster.thaw(0)
+
+
+def test_a_commit_that_does_not_wait_for_its_log_is_made_to(postgres_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shop in make_shop("postgres", postgres_cluster, monkeypatch):
+        shop.sql(f"ALTER DATABASE {shop.database} SET synchronous_commit = off")
+        fed = shop.connect()
+        for n in range(1, 31):
+            fed.execute("update items set n = :n where id = 1", {"n": n})
+            assert fed.query("select n from items where id = 1").scalar() == n
+            fed.execute(f"UPDATE items SET n = -{n} WHERE id = 1", native="shop")
+            assert fed.query("select n from items where id = 1").scalar() == -n

@@ -66,6 +66,7 @@ class PostgresWriter:
             mode = "on" if begin.is_read_only else "off"
             if begin.is_read_only:
                 self._call(lambda driver: driver.execute(f"SET default_transaction_read_only = {mode}"))
+            self._call(lambda driver: driver.execute(_DURABLE.replace("true", "false")))
             return
         schemas = self._plain.search_path
         path = f"SET LOCAL search_path = {', '.join(map(POSTGRES.quote, schemas))}; " if schemas else ""
