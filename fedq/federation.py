@@ -130,10 +130,12 @@ class Federation:
 
     def _answered(self, call: Call) -> tuple[Plan, Any, list[Type], Run]:
         """The answer; asked again as a whole, elsewhere, when a server is lost on the way."""
+        started, limits = time.monotonic(), call.limits
         for _ in range(READ_AGAIN):
             try:
                 return self._computed(call)
             except ReadElsewhere as lost:
+                call = replace(call, limits=limits.after(time.monotonic() - started))
                 if lost.is_for_primary:
                     break
         return self._computed(replace(call, reading=replace(call.reading, is_pinned=True)))
@@ -183,12 +185,8 @@ class Federation:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""
         bench = self._engine.bench()
         reading = replace(call.reading, is_pinned=True) if self._sources in _pinned.get() else call.reading
-        run = Run(
-            lambda name: call.extra[name] if name in call.extra else self._sources.reading(name, reading),
-            bench,
-            call.limits,
-            call.listener,
-        )
+        find = lambda name: call.extra[name] if name in call.extra else self._sources.reading(name, reading)
+        run = Run(find, bench, call.limits, call.listener)
 
         def work() -> T:
             try:
@@ -200,9 +198,8 @@ class Federation:
         try:
             return Work(work).result(run.cancel, call.limits.timeout)
         except FedqError as error:
-            error.message = self._sources.masked(
-                error.message
-            )  # the last fence: no driver's sentence may show a secret
+            # the last fence: no driver's sentence may show a secret
+            error.message = self._sources.masked(error.message)
             raise
         finally:
             self._runs.discard(run)

@@ -48,6 +48,10 @@ class Limits:
     result_rows: int | None = None
     """`limit=` of the call."""
 
+    def after(self, seconds: float) -> Limits:
+        """What is left when so much of the time is gone."""
+        return self if self.timeout is None else replace(self, timeout=max(0.001, self.timeout - seconds))
+
 
 class Run:
     """One query being run. `cancel` may be called from any thread; everything else belongs to the conductor."""
