@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -226,12 +226,13 @@ class Pulls:
             with suppress(QueryCancelled):
                 self._tell("failed", "", error)
 
-    def _has_read_all(self, fetch: Fetch, batches: Iterator[pa.RecordBatch]) -> bool:
+    def _has_read_all(self, fetch: Fetch, batches: Generator[pa.RecordBatch, None, None]) -> bool:
         """Hand the batches on; False when the conductor stopped it before the end."""
-        for batch in batches:
-            self._tell("batch", fetch.id, batch)
-            if fetch.id in self.stopping:
-                return False
+        with closing(batches):
+            for batch in batches:
+                self._tell("batch", fetch.id, batch)
+                if fetch.id in self.stopping:
+                    return False
         return True
 
     def _tell(self, kind: str, fetch: str, content: Any) -> None:
