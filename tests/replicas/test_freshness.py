@@ -184,7 +184,9 @@ def test_a_column_that_the_replica_does_not_have_yet_is_read_at_the_primary(shop
         shop.cluster.thaw(0)
 
 
-def test_a_commit_that_does_not_wait_for_its_log_is_made_to(postgres_cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_commit_that_does_not_wait_for_its_log_is_made_to(
+    postgres_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for shop in make_shop("postgres", postgres_cluster, monkeypatch):
         shop.sql(f"ALTER DATABASE {shop.database} SET synchronous_commit = off")
         fed = shop.connect()

@@ -2,7 +2,7 @@
 
 The user's own text is edited by position wherever that is enough. A rule that moves tables about makes another tree,
 and its text is written anew; so only trees of parts that come back from sqlglot as what they were are changed at all:
-`_SAFE` lists them, each tried in tests/plan/test_rewrite.py, and everything else keeps the user's text.
+`_SAFE` lists them, and everything else keeps the text.
 """
 
 from __future__ import annotations
