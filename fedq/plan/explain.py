@@ -60,6 +60,7 @@ def _fetch_lines(plan: Plan, fetch: Fetch) -> list[str]:
         lines += [f"  travelled: {_sent(sent)}" for sent in actual.keys]
     if actual is not None and actual.restarts:
         lines.append("  it was stopped and asked again with keys: it brought many more rows than estimated")
+    lines += [f"  not sent: {kept.what}: {kept.reason}" for kept in fetch.unsent]
     lines += [f"  not pushed: {kept.what}: {kept.reason}" for kept in fetch.kept]
     return lines
 

@@ -124,6 +124,8 @@ class Fetch:
     late: tuple[KeyFilter, ...] = ()
     """Filters as legal as `keys` that are not worth waiting for: used when their values are there, and when many more
     rows arrive than were estimated. They may name fetches that come later, also such as take keys from this one."""
+    unsent: tuple[Kept, ...] = ()
+    """Keys that could limit it and are not waited for, and why."""
     suffix: str = ""
     """`GROUP BY … ORDER BY … LIMIT …` in the dialect."""
     is_distinct: bool = False

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from fedq.catalog.statistics import Link
 from fedq.plan.estimate import LOCAL, distinct, key_seconds, key_share, pull_seconds, table_rows
-from fedq.plan.nodes import KeyColumn, KeyFilter, Within
+from fedq.plan.nodes import Kept, KeyColumn, KeyFilter, Within
 from fedq.plan.pull import Pull
 from fedq.plan.reach import Edge
 from fedq.plan.rewrite.facts import LOCAL_KINDS
@@ -103,14 +103,22 @@ def _take(taker: Pull, offers: Sequence[_Offered], links: Mapping[str, Link | No
         for offer in worth:
             taker.keys.append(_filter(taker, offer))
             taker.rows = max(1.0, taker.rows * offer.share)
-        rest = [offer for offer in own if offer not in worth]
-        taker.joined = taker.rows
-        for offer in rest:
+            taker.joined = max(1.0, taker.joined * offer.share)
+        for offer in (offer for offer in own if offer not in worth):
             taker.joined = max(1.0, taker.joined * min(1.0, offer.share))
+            taker.unsent.append(Kept(f"keys of {giver} for {offer.edge.to_column.name}", _why_not(taker, offer)))
             taker.within.append(_within(offer.edge, offer.giver, _DEPTH))
             if offer.share <= _WEAK and offer.giver.id not in {key.from_fetch for key in taker.keys}:
                 taker.late.append(_filter(taker, offer))
     _pair_up(taker, offers)
+
+
+def _why_not(taker: Pull, offer: _Offered) -> str:
+    if offer.share > _WEAK:
+        return "they would let nearly every row through"
+    if offer.keys > taker.dialect.max_keys:
+        return f"more than {taker.dialect.max_keys:,} keys"
+    return "they would cost more than the rows that they spare"
 
 
 def _pair_up(taker: Pull, offers: Sequence[_Offered]) -> None:

@@ -34,6 +34,7 @@ class Pull:
     where: list[str] = field(default_factory=list)
     keys: list[KeyFilter] = field(default_factory=list)
     late: list[KeyFilter] = field(default_factory=list)
+    unsent: list[Kept] = field(default_factory=list)
     suffix: str = ""
     rows: float = 0.0
     """Estimated rows that it brings."""
@@ -76,6 +77,7 @@ class Pull:
             where=tuple(dict.fromkeys(self.where)),
             keys=tuple(self.keys),
             late=tuple(self.late),
+            unsent=tuple(dict.fromkeys(self.unsent)),
             collations=tuple(local_collation(output.column) for output in base.outputs),
             rows=self.rows if self.occurrence.table.schema.rows is not None else None,
             pushed=tuple(dict.fromkeys(self.pushed)),
