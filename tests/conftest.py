@@ -126,6 +126,7 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.Temp
     """No catalog, profile or IPython configuration of whoever runs the tests reaches a test."""
     for name in [name for name in os.environ if name.startswith("FEDQ_") and name != "FEDQ_PGBIN"]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)  # of another environment: IPython would warn of it
     home = tmp_path_factory.getbasetemp() / "home"
     home.mkdir(exist_ok=True)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))

@@ -6,6 +6,7 @@ of the reads lets the snapshot outlive a read that failed or was left half way.
 
 from __future__ import annotations
 
+import asyncio
 import queue
 import threading
 import time
@@ -219,8 +220,9 @@ class PostgresSession:
         """The first row of a small statement, asked within the transaction; the first one takes the snapshot."""
 
         async def ask() -> Sequence[Any]:
-            await self._enter()
-            rows = await self._connection.fetch(query, timeout=seconds)
+            async with asyncio.timeout(seconds):  # a server that hangs may hang at BEGIN
+                await self._enter()
+                rows = await self._connection.fetch(query)
             self._has_snapshot = True
             return tuple(rows[0])
 
