@@ -43,7 +43,7 @@ WAIT, LAST_WAIT = 0.05, 2.0
 #: seconds for which a replica that did not catch up is asked last, and without waiting
 _LATE_SECONDS = 1.0
 #: seconds until a server that failed is asked again: at first, and at most
-_OUT_FIRST, _OUT_MOST = 1.0, 30.0
+_OUT_FIRST, _OUT_MOST = 1.0, 10.0
 #: samples of the primary's position for `freshness="5s"`: so many of one bound
 _SAMPLES = 5
 #: a replica that is slower by more than this factor is still tried as often as if it were this much

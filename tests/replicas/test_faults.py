@@ -24,7 +24,7 @@ def places(fed: fedq.Federation, count: int = 30) -> set[str]:
     return {place(fed.query("select n from items where id = 1")) for _ in range(count)}
 
 
-def until(expected: set[str], fed: fedq.Federation, seconds: float = 10) -> None:
+def until(expected: set[str], fed: fedq.Federation, seconds: float = 40) -> None:
     deadline = time.monotonic() + seconds
     while (found := places(fed)) != expected:
         assert time.monotonic() < deadline, f"{found}, not {expected}"
@@ -43,7 +43,7 @@ def test_a_killed_replica_is_left_out_and_comes_back(victim: Shop) -> None:
     victim.cluster.replicas[1].kill()
     assert places(fed) == {"primary"}
     victim.cluster.replicas[0].restart()
-    until({"replica1"}, fed)
+    until({"replica1"}, fed)  # asked again after 12 s at most, and a busy machine
     assert fed.query("select n from items").scalar() == 4
 
 
@@ -109,7 +109,7 @@ def test_a_hung_replica_is_left_out(victim: Shop) -> None:
         started = time.monotonic()
         assert places(fed, 40) == {"replica2"}
         assert time.monotonic() - started < 6
-    until({"replica1", "replica2"}, fed, 20)
+    until({"replica1", "replica2"}, fed)
 
 
 def test_a_promoted_replica_is_none_any_more(victim: Shop) -> None:

@@ -17,6 +17,8 @@ _POSTGRES = ("wal_keep_size = '64MB'", "wal_retrieve_retry_interval = '200ms'", 
 _MARIADB = (
     "log-bin=log", "binlog-format=ROW", "log-slave-updates=1", "gtid-strict-mode=1", "gtid-domain-id=56",
     "relay-log=relay", "slave-net-timeout=5", "sync-binlog=0",
+    # a server that is killed must not have a commit in its log that its tables lost: it would never follow again
+    "innodb-flush-log-at-trx-commit=2",
 )  # fmt: skip
 
 
