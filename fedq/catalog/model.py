@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
-from fedq.errors import CatalogWarning
+from fedq.catalog.suggest import nearest
+from fedq.errors import CatalogError, CatalogWarning
 
 OnCrossDb = Literal["warn", "error", "allow"]
 OnUnrepresentable = Literal["error", "null", "text"]
@@ -153,6 +154,14 @@ class Catalog:
     profile: str | None = None
     warnings: tuple[CatalogWarning, ...] = field(default=(), compare=False, repr=False)
     """What works but is risky; issued once when the catalog is loaded."""
+
+    def database(self, name: str) -> Database:
+        """The database of that name. Raises: CatalogError."""
+        if name not in self.databases:
+            near = nearest(name, self.databases)
+            hint = f"Did you mean {near!r}?" if near else f"There is {', '.join(self.databases) or 'none'}."
+            raise CatalogError(f"there is no database {name!r} in the catalog", hint=hint, database=name)
+        return self.databases[name]
 
     def entry(self, name: str) -> TableEntry | None:
         """The entry that settles logical table `name`: the exact one, else the first pattern that fits;

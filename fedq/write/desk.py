@@ -10,7 +10,7 @@ from fedq.bind.resolve import BoundTable, Placing, resolve_tables
 from fedq.catalog.model import Catalog, Database
 from fedq.catalog.schema import Column
 from fedq.catalog.suggest import nearest
-from fedq.errors import CatalogError, ColumnNotFound, ReadOnlyError
+from fedq.errors import ColumnNotFound, ReadOnlyError
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Position, Writer, Writers
@@ -33,14 +33,6 @@ class Desk:
     """Runs a query; the mapping holds databases that are read within a transaction."""
     connect: Callable[[], duckdb.DuckDBPyConnection]
     """A connection to the local engine."""
-
-    def database(self, name: str) -> Database:
-        """A database of the catalog. Raises: CatalogError."""
-        if name not in self.catalog.databases:
-            near = nearest(name, self.catalog.databases)
-            hint = f"Did you mean {near!r}?" if near else f"There is {', '.join(self.catalog.databases) or 'none'}."
-            raise CatalogError(f"there is no database {name!r} in the catalog", hint=hint, database=name)
-        return self.catalog.databases[name]
 
     def commit(self, writer: Writer) -> Position | None:
         """Commit, and let later reads of this federation know; also when the answer was lost on the way."""

@@ -57,7 +57,7 @@ def _native(desk: Desk, sql: str, params: Any, name: str) -> Written:
     if params:
         hint = "Write the values into the text, or execute without native=."
         raise ParameterError("native= sends the text as written, so it binds no parameters", hint=hint)
-    database = desk.database(name)
+    database = desk.catalog.database(name)
     check_writable(database)
     check_native(sql)
     if current(desk) is not None:
@@ -79,7 +79,7 @@ def _run(
 ) -> tuple[int, tuple[str, ...]]:
     desk = around.desk
     target = desk.resolve(statement.text, statement.target, placing, around.inside)
-    check_writable(desk.database(target.database))
+    check_writable(desk.catalog.database(target.database))
     around.writer(target.database)
     run = {"insert": _insert, "update": _update, "delete": _delete}[statement.kind]
     return run(around, statement, target, values, placing), (target.database,)

@@ -99,7 +99,7 @@ def _by_origin(rows: pa.Table, homes: Sequence[str], *, is_told: bool) -> list[t
 
 def _put(around: Transaction, target: Target, rows: pa.Table, mode: str) -> int:
     desk = around.desk
-    check_writable(desk.database(target.database))
+    check_writable(desk.catalog.database(target.database))
     columns = [target.column(name) for name in rows.column_names]
     if len({column.physical for column in columns}) < len(columns):
         raise InvalidQuery("the rows have a column twice", hint="Rename or drop one.", table=target.table.name)

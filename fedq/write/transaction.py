@@ -76,7 +76,7 @@ class Transaction:
         writer = self.desk.writers.take(name)
         try:
             gid = f"{self._gid}:{name}"[:60] if self._gid is not None and self._is_atomic else None
-            writer.begin(Begin(gid, is_read_only=self.desk.database(name).read_only))
+            writer.begin(Begin(gid, is_read_only=self.desk.catalog.database(name).read_only))
             if self._writers and self._is_atomic:
                 self._check_together(writer)
         except BaseException:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fedq
-from fedq import federation
+from fedq import pipeline
 from fedq.events import Sent
 from fedq.fetch import native_text
 from fedq.fetch.mysql import session as mysql_session
@@ -144,7 +144,7 @@ def test_a_native_query_that_would_write_is_refused_before_the_wire(
 def test_without_the_check_the_session_or_the_role_refuses_it(
     guarded: Guarded, kind: str, sql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(federation, "check_reads", lambda *_: None)
+    monkeypatch.setattr(pipeline, "check_reads", lambda *_: None)
     monkeypatch.setattr(postgres_statements, "user_statement", lambda text: (text, False))
     monkeypatch.setattr(mysql_session, "check_native", lambda *_: None)
     before = guarded.state(kind)
@@ -210,4 +210,4 @@ def test_files_are_only_read(tmp_path: Path) -> None:
 
 
 def test_the_check_is_the_one_that_is_patched() -> None:
-    assert federation.check_reads is native_text.check_reads
+    assert pipeline.check_reads is native_text.check_reads
