@@ -16,7 +16,7 @@ from fedq.bind.resolve import BoundTable, Lookup, Placing, resolve_tables
 from fedq.bind.scope import ORIGIN, Block, Occurrence, Scopes, base_tables
 from fedq.catalog.model import Catalog
 from fedq.errors import InvalidQuery
-from fedq.sql import Edit, apply_edits, exp, span_of, tokenize
+from fedq.sql import Edit, apply_edits, every, exp, span_of, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,14 @@ class BoundQuery:
     @property
     def has_files(self) -> bool:
         """Whether it reads files by itself, as the policy may let it."""
-        return any(reads_file(self.text, node) for node in self.tree.find_all(exp.Table))
+        return any(reads_file(self.text, node) for node in every(self.tree, exp.Table))
 
     @property
     def is_describable(self) -> bool:
         """Whether names and types of the result are known before it runs: those of a PIVOT depend on the data."""
         if isinstance(self.tree, (exp.Pivot, exp.Summarize, exp.Describe)):
             return False
-        return all(pivot.args.get("unpivot") for pivot in self.tree.find_all(exp.Pivot))
+        return all(pivot.args.get("unpivot") for pivot in every(self.tree, exp.Pivot))
 
     def place(self, position: int) -> tuple[int, int]:
         """Where a character of `local` comes from in `text`: start and end."""
@@ -131,7 +131,7 @@ def localize(text: str, scopes: Scopes) -> list[Edit]:
     """The edits that replace every base table's name by its occurrence's id, under the name the rest of the query
     uses."""
     edits = [_table_edit(text, occurrence) for occurrence in scopes.occurrences]
-    qualified = [column for column in scopes.tree.find_all(exp.Column) if column.args.get("db") is not None]
+    qualified = [column for column in every(scopes.tree, exp.Column) if column.args.get("db") is not None]
     edits += [edit for column in qualified if (edit := _qualifier_edit(column, scopes)) is not None]
     if any(occurrence.has_origin for occurrence in scopes.occurrences):
         edits += _hide_origin(text, scopes)

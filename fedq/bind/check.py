@@ -13,7 +13,7 @@ from fedq.bind.resolve import BoundTable
 from fedq.bind.scope import ORIGIN, Block, Scopes
 from fedq.catalog.suggest import nearest
 from fedq.errors import ColumnNotFound, NotAllowed, TableNotFound
-from fedq.sql import exp, span_of
+from fedq.sql import every, exp, nodes, span_of
 
 #: table functions that only make rows out of their arguments
 TABLE_FUNCTIONS = frozenset(
@@ -37,7 +37,7 @@ FILE_FUNCTIONS = frozenset({"read_csv", "read_csv_auto", "read_parquet", "parque
 
 def check_allowed(text: str, tree: exp.Expr, *, has_files: bool = False) -> None:
     """Refuse what a query may not call; `has_files` is the policy `local_files = "allow"`. Raises: NotAllowed."""
-    for node in tree.walk():
+    for node in nodes(tree):
         if isinstance(node, exp.Table):
             if not (has_files and reads_file(text, node)):
                 _check_table(text, node)
@@ -53,7 +53,7 @@ def check_allowed(text: str, tree: exp.Expr, *, has_files: bool = False) -> None
 
 def check_columns(text: str, scopes: Scopes) -> None:
     """Refuse `c.nme` where c is a table without such a column, before anything is read. Raises: ColumnNotFound."""
-    for column in scopes.tree.find_all(exp.Column):
+    for column in every(scopes.tree, exp.Column):
         _check_rowid(text, column, scopes)
         block = scopes.block_of(column)
         if column.table and block is not None and _is_nowhere(column, block, scopes):
@@ -96,7 +96,7 @@ def _check_rowid(text: str, column: exp.Column, scopes: Scopes) -> None:
     """DuckDB numbers the rows of a table; what fedq pulls has other numbers every time. Raises: ColumnNotFound."""
     if column.name.lower() != "rowid" or any(occurrence.table.column("rowid") for occurrence in scopes.occurrences):
         return
-    if scopes.occurrences and not any(alias.alias.lower() == "rowid" for alias in scopes.tree.find_all(exp.Alias)):
+    if scopes.occurrences and not any(alias.alias.lower() == "rowid" for alias in every(scopes.tree, exp.Alias)):
         hint = "Use the table's key, or row_number() over (order by …)."
         message = "rows have no rowid here: their numbers would depend on where the table lives"
         raise ColumnNotFound(message, sql=text, span=span_of(column.this), hint=hint, column="rowid")
@@ -143,4 +143,4 @@ def _check_table(text: str, node: exp.Table) -> None:
 
 def _refusal(text: str, node: exp.Expr, message: str) -> NotAllowed:
     hint = "Queries read the tables of the catalog and nothing else; put files and servers into the catalog."
-    return NotAllowed(message, sql=text, span=span_of(node) or span_of(*node.find_all(exp.Identifier)), hint=hint)
+    return NotAllowed(message, sql=text, span=span_of(node) or span_of(*every(node, exp.Identifier)), hint=hint)

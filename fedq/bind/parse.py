@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fedq.errors import NotAllowed, ReadOnlyError, SQLSyntaxError
-from fedq.sql import exp, parse, tokenize
+from fedq.sql import exp, first, parse, tokenize
 
 _READS = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery, exp.Pivot, exp.Summarize, exp.Describe)
 #: what may follow a PIVOT
@@ -25,7 +25,7 @@ def parse_query(text: str) -> exp.Expr:
     if len(trees) > 1:
         raise NotAllowed(f"the text holds {len(trees)} statements; a query is one", hint="Run them one by one.")
     tree = trees[0]
-    if (write := tree.find(*_WRITES)) is not None:
+    if (write := first(tree, *_WRITES)) is not None:
         verb = type(write).__name__.upper()
         message = f"query() only reads, and this is a statement that writes ({verb})"
         raise ReadOnlyError(message, hint="Run it with execute().")

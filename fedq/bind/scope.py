@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from fedq.bind.resolve import BoundTable
 from fedq.catalog.schema import Column
-from fedq.sql import exp, span_of
+from fedq.sql import every, exp, first, nodes, span_of
 
 #: the hidden column that says which database a row was loaded from
 ORIGIN = "_database"
@@ -66,9 +66,7 @@ class Block:
 
 def base_tables(tree: exp.Expr) -> list[exp.Table]:
     """The nodes that name a base table, in the order of the text: not functions, not the names of CTEs."""
-    found = [
-        node for node in tree.find_all(exp.Table) if isinstance(node.this, exp.Identifier) and cte_of(node) is None
-    ]
+    found = [node for node in every(tree, exp.Table) if isinstance(node.this, exp.Identifier) and cte_of(node) is None]
     return sorted(found, key=lambda node: span_of(node.this) or (0, 0))
 
 
@@ -114,7 +112,7 @@ class Scopes:
         occurrences = _occurrences(tree, nodes, tables, numbers or range(1, len(nodes) + 1))
         self.occurrences = occurrences
         self._by_node = {id(occurrence.node): occurrence for occurrence in occurrences}
-        for select in tree.find_all(exp.Select):  # breadth first: a parent comes before its children
+        for select in every(tree, exp.Select):  # breadth first: a parent comes before its children
             parent, is_source = _around(select)
             self.blocks[id(select)] = self._block(select, self.blocks.get(id(parent)) if parent else None)
             self.blocks[id(select)].is_source = is_source
@@ -288,7 +286,7 @@ class _Uses:
         self._whole: set[int] = set()
         """Blocks (by id) that take every column of their sources."""
         self._is_all = isinstance(tree, (exp.Pivot, exp.Summarize, exp.Describe))
-        for node in tree.walk():
+        for node in nodes(tree):
             if isinstance(node, exp.Column):
                 self._add_column(node)
             elif isinstance(node, exp.Identifier):
@@ -330,8 +328,8 @@ class _Uses:
 
 def _is_many(projection: exp.Expr) -> bool:
     """Whether a projection makes several columns, of any names: a star, COLUMNS, an unnested struct."""
-    stars = [star for star in projection.find_all(exp.Star) if not isinstance(star.parent, exp.Count)]
-    return bool(stars) or projection.find(exp.Columns, exp.Unnest, exp.Explode) is not None
+    stars = [star for star in every(projection, exp.Star) if not isinstance(star.parent, exp.Count)]
+    return bool(stars) or first(projection, exp.Columns, exp.Unnest, exp.Explode) is not None
 
 
 def _is_natural(node: exp.Expr) -> bool:

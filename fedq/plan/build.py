@@ -34,7 +34,7 @@ from fedq.plan.rewrite.facts import Facts
 from fedq.plan.rewrite.send import Sent
 from fedq.plan.translate import Speaker, translate
 from fedq.plan.whole import whole_query
-from fedq.sql import exp
+from fedq.sql import every, exp, first, render
 from fedq.types import Comparison, Type
 
 #: conditions and their connections
@@ -60,13 +60,13 @@ def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], facts: Facts) 
 
 def _is_plain(node: exp.Expr) -> bool:
     """Whether a condition compares stored columns with constants and computes nothing of them."""
-    computed = [found for found in node.find_all(exp.Binary, exp.Unary, exp.Func) if not isinstance(found, _PLAIN)]
-    return all(found.find(exp.Column) is None for found in computed)
+    computed = [found for found in every(node, exp.Binary, exp.Unary, exp.Func) if not isinstance(found, _PLAIN)]
+    return all(first(found, exp.Column) is None for found in computed)
 
 
 def _may_gain(query: BoundQuery) -> bool:
     """Whether a part of the query could be more than the rows of one table."""
-    return query.is_describable and (len(query.occurrences) > 1 or query.tree.find(exp.AggFunc) is not None)
+    return query.is_describable and (len(query.occurrences) > 1 or first(query.tree, exp.AggFunc) is not None)
 
 
 def _in_parts(
@@ -107,7 +107,7 @@ def _push(conjunct: Conjunct, query: BoundQuery, pulls: Mapping[str, Pull]) -> N
     if len(spoken) != 1:
         return
     pull = pulls[next(iter(spoken))]
-    text = conjunct.node.sql("duckdb")
+    text = render(conjunct.node)
     if pull.id not in conjunct.targets:
         return
     try:
@@ -127,10 +127,10 @@ def _push(conjunct: Conjunct, query: BoundQuery, pulls: Mapping[str, Pull]) -> N
 
 def _spoken_of(conjunct: Conjunct, query: BoundQuery) -> set[str]:
     """The occurrences a condition's columns belong to; the empty set when one of them cannot be told."""
-    if conjunct.node.find(exp.Select) is not None:
+    if first(conjunct.node, exp.Select) is not None:
         return set()
     spoken = set()
-    for column in conjunct.node.find_all(exp.Column):
+    for column in every(conjunct.node, exp.Column):
         found = query.scopes.resolve(column, conjunct.block)
         if found is None:
             return set()
@@ -162,7 +162,7 @@ def _limit(pull: Pull, query: BoundQuery, found: Sequence[Conjunct]) -> None:
     ):
         return
     if any(
-        projection.find(exp.AggFunc, exp.Window, exp.Anonymous, exp.Unnest, exp.Explode)
+        first(projection, exp.AggFunc, exp.Window, exp.Anonymous, exp.Unnest, exp.Explode)
         for projection in select.expressions
     ):
         return  # one row in may be another number of rows out

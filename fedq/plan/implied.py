@@ -9,9 +9,9 @@ Both are supersets: they follow from the condition, and the condition itself is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from fedq.sql import exp
+from fedq.sql import copied, every, exp, first, render
 
 #: sides of an OR that are looked at
 _MOST_SIDES = 200
@@ -37,7 +37,7 @@ def implied(node: exp.Expr, belongs: Belongs) -> exp.Expr | None:
             branches = [implied(side, belongs) for side in sides] if len(sides) <= _MOST_SIDES else [None]
             kept = [branch for branch in branches if branch is not None]
             return _joined(exp.Or, kept) if kept and len(kept) == len(branches) else None
-    return inner.copy() if _speaks_only_of(inner, belongs) else None
+    return copied(inner) if _speaks_only_of(inner, belongs) else None
 
 
 def common(node: exp.Expr) -> list[exp.Expr]:
@@ -54,12 +54,12 @@ def common(node: exp.Expr) -> list[exp.Expr]:
     sides = list(inner.flatten())
     if len(sides) > _MOST_SIDES:
         return []
-    first, *others = [_conjuncts(side) for side in sides]
+    leading, *others = [_conjuncts(side) for side in sides]
     keys = [{_key(conjunct) for conjunct in branch} for branch in others]
     found: dict[str, exp.Expr] = {}
-    for conjunct in first:
-        if all(_key(conjunct) in branch for branch in keys) and conjunct.find(exp.Rand, exp.Uuid) is None:
-            found.setdefault(_key(conjunct), conjunct.copy())
+    for conjunct in leading:
+        if all(_key(conjunct) in branch for branch in keys) and first(conjunct, exp.Rand, exp.Uuid) is None:
+            found.setdefault(_key(conjunct), copied(conjunct))
     return list(found.values())
 
 
@@ -75,16 +75,15 @@ def _key(node: exp.Expr) -> str:
     """The same text for the same condition, whichever side stands first."""
     inner = node.unnest()
     if isinstance(inner, exp.EQ):
-        return " = ".join(sorted(side.unnest().sql("duckdb") for side in (inner.this, inner.expression)))
-    return inner.sql("duckdb")
+        return " = ".join(sorted(render(side.unnest()) for side in (inner.this, inner.expression)))
+    return render(inner)
 
 
 def _speaks_only_of(node: exp.Expr, belongs: Belongs) -> bool:
     """Whether a condition is over these columns alone: no others, no subquery, at least one."""
-    if node.find(exp.Select, exp.Subquery, exp.AggFunc, exp.Window) is not None:
+    if first(node, exp.Select, exp.Subquery, exp.AggFunc, exp.Window) is not None:
         return False
-    columns: Iterator[exp.Column] = node.find_all(exp.Column)
-    answers = [belongs(column) for column in columns]
+    answers = [belongs(column) for column in every(node, exp.Column)]
     return bool(answers) and all(answers)
 
 

@@ -22,7 +22,7 @@ from itertools import takewhile
 from fedq.bind.scope import Block, Occurrence, Scopes
 from fedq.catalog.schema import Column
 from fedq.plan.implied import common, implied
-from fedq.sql import exp
+from fedq.sql import exp, first
 from fedq.types import Comparison
 
 #: families whose equality is the same in every database and can travel as literals
@@ -239,12 +239,13 @@ def _is_reducible(block: Block, column: exp.Column) -> bool:
     node = block.node
     if any(
         node.args.get(key) is not None for key in ("limit", "offset", "distinct", "qualify", "sample", "windows")
-    ) or node.find(exp.Window):
+    ) or first(node, exp.Window):
         return False
     group = node.args.get("group")
     if group is None:
         return (
-            not any(projection.find(exp.AggFunc) for projection in node.expressions) and node.args.get("having") is None
+            not any(first(projection, exp.AggFunc) for projection in node.expressions)
+            and node.args.get("having") is None
         )
     is_plain = not any(group.args.get(key) for key in ("grouping_sets", "cube", "rollup", "all"))
     return is_plain and any(isinstance(key, exp.Column) and key == column for key in group.expressions)
@@ -259,7 +260,7 @@ def _existence(scopes: Scopes, conjunct: Conjunct, found: list[Conjunct]) -> Ite
         inner.args.get(key) is not None for key in ("limit", "offset", "group", "having", "qualify")
     ):
         return
-    if any(projection.find(exp.Func) for projection in inner.expressions):
+    if any(first(projection, exp.Func) for projection in inner.expressions):
         return  # an aggregate, also one that only DuckDB knows, makes a row of none
     for own in found:
         if own.block is not block or not own.is_required or not isinstance(own.node, exp.EQ):

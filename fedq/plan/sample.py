@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from fedq.plan.constants import NotPushed, comparable, constant
-from fedq.sql import exp
+from fedq.sql import exp, first, render
 from fedq.types import Type
 
 _COMPARED: dict[type[exp.Expr], Callable[[Any, Any], bool]] = {
@@ -106,7 +106,7 @@ def _compare(holds: Callable[[Any, Any], bool], left: exp.Expr, right: exp.Expr,
 
 def _side(node: exp.Expr, opposite: exp.Expr, row: _Row) -> Any:
     """A side's value; a constant opposite the bare column is of the column's type."""
-    if isinstance(opposite.unnest(), exp.Column) and node.find(exp.Column) is None:
+    if isinstance(opposite.unnest(), exp.Column) and first(node, exp.Column) is None:
         return comparable(constant(node, row.params), row.type)
     return _value(node, row)
 
@@ -140,13 +140,13 @@ def _value(node: exp.Expr, row: _Row) -> Any:
             return _text(node.this, row)[: _whole(node.expression, row)]
         case exp.Abs():
             return abs(_value(node.this, row))
-        case exp.Cast() if node.find(exp.Column) is not None and node.to.sql("duckdb").upper() == "DATE":
+        case exp.Cast() if first(node, exp.Column) is not None and render(node.to).upper() == "DATE":
             return _moment(_value(node.this, row)).date()
     if type(node) in _OF_TEXT:
         return _OF_TEXT[type(node)](_text(node.this, row))
     if type(node) in _NAMED_PARTS:
         return _part(_NAMED_PARTS[type(node)], _value(node.this, row))
-    if node.find(exp.Column) is None:
+    if first(node, exp.Column) is None:
         return constant(node, row.params).value
     if type(node) in _COMPUTED:
         one, other = _alike(_value(node.this, row), _value(node.expression, row))

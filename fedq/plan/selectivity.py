@@ -21,7 +21,7 @@ from fedq.catalog.schema import Column
 from fedq.catalog.statistics import ColumnStatistics
 from fedq.plan.constants import NotPushed, comparable, constant
 from fedq.plan.sample import like_pattern, passes
-from fedq.sql import exp
+from fedq.sql import copied, every, exp, first
 
 Resolve = Callable[[exp.Column], tuple[BoundTable, Column] | None]
 
@@ -168,10 +168,10 @@ class _Estimator:
                 return self._opposite(node.this)
             case exp.Boolean():
                 return Share(1.0 if node.this else 0.0, is_known=True)
-        if node.find(exp.Select) is not None:
+        if first(node, exp.Select) is not None:
             return Share(OTHER, is_known=False)
         if node.args.get("negate"):
-            positive = node.copy()
+            positive = copied(node)
             positive.set("negate", None)
             return self._opposite(positive)
         return self._leaf(node)
@@ -191,7 +191,7 @@ class _Estimator:
 
     def _facts(self, node: exp.Expr) -> _Facts | None:
         """The one column that a condition is about; None where there are none, several, or one that is not resolved."""
-        found = [self._resolve(column) for column in node.find_all(exp.Column)]
+        found = [self._resolve(column) for column in every(node, exp.Column)]
         known = {(place[0].name, place[1].name): place for place in found if place is not None}
         return _Facts.of(*next(iter(known.values()))) if len(known) == 1 and None not in found else None
 
@@ -227,7 +227,7 @@ class _Estimator:
 
     def _constant(self, node: exp.Expr, facts: _Facts | None) -> Any:
         """A constant as a value of the column's type; None where it is none or NULL."""
-        if facts is None or node.find(exp.Column) is not None:
+        if facts is None or first(node, exp.Column) is not None:
             return None
         try:
             found = constant(node, self._params)
@@ -265,7 +265,7 @@ class _Estimator:
 
     def _pair(self, node: exp.Expr) -> Share:
         """A condition on two columns, or on none that is known."""
-        found = [self._resolve(column) for column in node.find_all(exp.Column)]
+        found = [self._resolve(column) for column in every(node, exp.Column)]
         counts = [_Facts.of(*place).distinct for place in found if place is not None]
         known = [count for count in counts if count is not None]
         if isinstance(node, exp.EQ) and len(found) == 2 and len(known) == 2:

@@ -23,7 +23,7 @@ from fedq.plan.constants import NotPushed, constant
 from fedq.plan.functions import part_of
 from fedq.plan.speaker import Offer, Speaker
 from fedq.plan.values import Said, decide, is_open, operand, say
-from fedq.sql import exp
+from fedq.sql import copied, every, exp
 from fedq.types import Comparison, Type
 
 __all__ = ["Offer", "Speaker", "compare", "is_cleaned", "translate", "unlike"]
@@ -61,7 +61,7 @@ def translate(node: exp.Expr, speaker: Speaker) -> Offer:
         case exp.Not():
             return _negation(node.this, speaker)
     if node.args.get("negate"):  # NOT LIKE is one node, with a flag
-        positive = node.copy()
+        positive = copied(node)
         positive.set("negate", None)
         return _negation(positive, speaker)
     return _of_clean(_leaf(node, speaker), node, speaker)
@@ -69,7 +69,7 @@ def translate(node: exp.Expr, speaker: Speaker) -> Offer:
 
 def _of_clean(offer: Offer, node: exp.Expr, speaker: Speaker) -> Offer:
     """The offer, a HINT where a column is cleaned while it is read."""
-    columns = [found[1] for column in node.find_all(exp.Column) if (found := speaker.resolve(column)) is not None]
+    columns = [found[1] for column in every(node, exp.Column) if (found := speaker.resolve(column)) is not None]
     return replace(offer, is_exact=offer.is_exact and not any(map(is_cleaned, columns)))
 
 
@@ -146,8 +146,8 @@ def _every(offers: Sequence[Offer]) -> Offer:
 def _as_range(node: exp.Between) -> exp.Expr:
     if node.args.get("symmetric"):
         raise NotPushed("BETWEEN SYMMETRIC is computed by the local engine")
-    low = exp.GTE(this=node.this.copy(), expression=node.args["low"].copy())
-    high = exp.LTE(this=node.this.copy(), expression=node.args["high"].copy())
+    low = exp.GTE(this=copied(node.this), expression=copied(node.args["low"]))
+    high = exp.LTE(this=copied(node.this), expression=copied(node.args["high"]))
     return exp.And(this=low, expression=high)
 
 
@@ -159,7 +159,7 @@ def _negation(node: exp.Expr, speaker: Speaker) -> Offer:
         case exp.Not():
             return translate(inner.this, speaker)
         case exp.And() | exp.Or():
-            sides = [exp.Not(this=side.copy()) for side in inner.flatten()]
+            sides = [exp.Not(this=copied(side)) for side in inner.flatten()]
             if len(sides) > _MOST_SIDES:
                 raise NotPushed(f"the opposite of more than {_MOST_SIDES} conditions")
             if isinstance(inner, exp.And):
@@ -173,7 +173,7 @@ def _negation(node: exp.Expr, speaker: Speaker) -> Offer:
             return _is_test(inner, speaker, is_negated=True)
     opposite = _OPPOSITES.get(type(inner))
     if opposite is not None and not isinstance(inner.expression, (exp.Any, exp.All)):
-        return translate(opposite(this=inner.this.copy(), expression=inner.expression.copy()), speaker)
+        return translate(opposite(this=copied(inner.this), expression=copied(inner.expression)), speaker)
     offer = translate(inner, speaker)
     if not offer.is_exact:
         raise NotPushed("the opposite of a condition that is only roughly the same there")
@@ -213,12 +213,12 @@ def _whole_bound(node: exp.Expr, operator: str, value: Decimal) -> exp.Expr:
     `k = 0.1` for `k = 0` where k is indexed)."""
     if operator in ("=", "<>"):  # never and always, but for NULL
         kind: type[exp.Expr] = exp.LT if operator == "=" else exp.LTE
-        return kind(this=node.copy(), expression=node.copy())
+        return kind(this=copied(node), expression=copied(node))
     is_upper = operator in ("<", "<=")
     kind = exp.LTE if is_upper else exp.GTE
     bound = int(value.to_integral_value(ROUND_FLOOR if is_upper else ROUND_CEILING))
     said = exp.Literal.number(abs(bound))
-    return kind(this=node.copy(), expression=exp.Neg(this=said) if bound < 0 else said)
+    return kind(this=copied(node), expression=exp.Neg(this=said) if bound < 0 else said)
 
 
 def _compared(operator: str, said: Said, literal: str, speaker: Speaker) -> Offer:
@@ -285,7 +285,7 @@ def _year_range(node: exp.Expr, operator: str, value: object, speaker: Speaker) 
     }.get(operator)  # fmt: skip
     if bounds is None:
         return None
-    offers = [translate(kind(this=found[1].copy(), expression=bound), speaker) for kind, bound in bounds]
+    offers = [translate(kind(this=copied(found[1]), expression=bound), speaker) for kind, bound in bounds]
     offer = replace(_every(offers), selectivity=0.15 if operator == "=" else 0.4)
     if operator == "=" or not offer.is_exact:
         return offer
@@ -353,11 +353,11 @@ def _null_safe(node: exp.Expr, speaker: Speaker) -> exp.Expr:
         value, other = other, value
     if is_open(other) or constant(other, speaker.params).value is None:
         raise NotPushed("IS DISTINCT FROM something that may be NULL")
-    is_null = exp.Is(this=value.copy(), expression=exp.Null())
+    is_null = exp.Is(this=copied(value), expression=exp.Null())
     if isinstance(node, exp.NullSafeEQ):
-        same = exp.EQ(this=value.copy(), expression=other.copy())
+        same = exp.EQ(this=copied(value), expression=copied(other))
         return exp.And(this=same, expression=exp.Not(this=is_null))
-    return exp.Or(this=exp.NEQ(this=value.copy(), expression=other.copy()), expression=is_null)
+    return exp.Or(this=exp.NEQ(this=copied(value), expression=copied(other)), expression=is_null)
 
 
 def _membership(node: exp.In, speaker: Speaker, *, is_negated: bool = False) -> Offer:

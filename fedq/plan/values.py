@@ -22,7 +22,7 @@ from fedq.dialects.checked import sound, type_name, within
 from fedq.plan import numbers
 from fedq.plan.constants import Constant, NotPushed, constant
 from fedq.plan.speaker import Offer, Speaker
-from fedq.sql import exp
+from fedq.sql import copied, exp, first, render
 from fedq.types import BIGINT, BOOLEAN, DATE, DOUBLE, INTEGER, TIMESTAMP, VARCHAR, Comparison, Type, parse_type
 
 _NUMBERS = ("integer", "decimal")
@@ -99,7 +99,7 @@ def _is_computed(node: exp.Expr) -> bool:
 
 def is_open(node: exp.Expr) -> bool:
     """Whether a value depends on rows."""
-    return node.find(exp.Column, exp.Subquery, exp.AggFunc, exp.Select) is not None
+    return first(node, exp.Column, exp.Subquery, exp.AggFunc, exp.Select) is not None
 
 
 def described(type_: Type, *, comparison: Comparison = Comparison.SAME, collation: str | None = None) -> Column:
@@ -175,7 +175,7 @@ def _constant(node: exp.Expr, speaker: Speaker) -> Said:
         raise NotPushed(f"{reason} cannot be said there") from reason
     column = text_column(speaker) if type_ == VARCHAR else described(type_)
     most = Decimal(abs(found.value)) if type_.family in _NUMBERS else None
-    is_literal = node.find(exp.Placeholder, exp.Cast) is None
+    is_literal = first(node, exp.Placeholder, exp.Cast) is None
     return Said(sql, column, is_strict=False, most=most, is_literal=is_literal, constant=found)
 
 
@@ -330,7 +330,7 @@ def _choice_column(type_: Type, speaker: Speaker) -> Column:
 def _case(node: exp.Expr, speaker: Speaker) -> Said:
     arms = [(arm.this, arm.args["true"]) for arm in node.args["ifs"]]
     if node.this is not None:
-        arms = [(exp.EQ(this=node.this.copy(), expression=when.copy()), then) for when, then in arms]
+        arms = [(exp.EQ(this=copied(node.this), expression=copied(when)), then) for when, then in arms]
     return _chosen(arms, node.args.get("default"), speaker)
 
 
@@ -369,7 +369,7 @@ def _first(operation: str) -> Callable[[exp.Expr, Speaker], Said]:
 
 def _nullif(node: exp.Expr, speaker: Speaker) -> Said:
     side = operand(node.this, speaker)
-    same = decide(exp.EQ(this=node.this.copy(), expression=node.expression.copy()), speaker)
+    same = decide(exp.EQ(this=copied(node.this), expression=copied(node.expression)), speaker)
     sql = cell("case", side.type.family, speaker, f"WHEN {same.sql} THEN NULL ELSE {side.sql}")
     return Said(f"({sql})", _choice_column(side.type, speaker), side.is_strict, side.most)
 
@@ -378,7 +378,7 @@ def _nullif(node: exp.Expr, speaker: Speaker) -> Said:
 
 
 def _cast(node: exp.Expr, speaker: Speaker) -> Said:
-    side, type_ = operand(node.this, speaker), parse_type(node.args["to"].sql("duckdb"))
+    side, type_ = operand(node.this, speaker), parse_type(render(node.args["to"]))
     if side.type == type_:
         return side
     if not _fits(side, type_, speaker):

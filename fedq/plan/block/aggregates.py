@@ -15,7 +15,7 @@ from fedq.plan.block.statement import Scope
 from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Speaker
 from fedq.plan.values import Said, described, say
-from fedq.sql import exp
+from fedq.sql import exp, render
 from fedq.types import BIGINT, BOOLEAN, VARCHAR, Comparison, Type
 
 _HUGEINT = Type("HUGEINT")
@@ -47,7 +47,7 @@ def aggregate(node: exp.Expr, speaker: Speaker, scope: Scope) -> Said:
 
 def aggregated(node: exp.Expr, speaker: Speaker, condition: str | None = None) -> Said:
     """The value of count, sum and the like over the rows that pass `condition`. Raises: NotPushed."""
-    text = node.sql("duckdb")
+    text = render(node)
     if _has_more(node):
         raise NotPushed(f"{text} is computed by the local engine")
     match node:

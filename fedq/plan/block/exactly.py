@@ -16,7 +16,7 @@ from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Speaker
 from fedq.plan.translate import is_cleaned, translate
 from fedq.plan.values import Said
-from fedq.sql import exp
+from fedq.sql import exp, render
 from fedq.types import Comparison
 
 #: families whose groups are the same everywhere (floats: the sign of zero)
@@ -31,7 +31,7 @@ def exactly(node: exp.Expr, speaker: Speaker) -> str:
     """A condition that is true, false and unknown there as in DuckDB. Raises: NotPushed."""
     offer = translate(node, speaker)
     if not offer.is_exact:
-        text = node.sql("duckdb")
+        text = render(node)
         raise NotPushed(f"{text} is only roughly the same there, so the local engine applies it again")
     return offer.sql
 

@@ -22,7 +22,7 @@ from fedq.plan.block.windows import window
 from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Speaker
 from fedq.plan.values import Said, say
-from fedq.sql import exp
+from fedq.sql import every, exp, first, nodes
 
 _REFUSED = ("laterals", "sample", "connect", "into", "locks", "prewhere", "match", "qualify", "cluster", "distribute")
 #: rows that may be read again for each row of another table
@@ -135,7 +135,7 @@ class _Select:
             return False
         for one, other in ((node.this, node.expression), (node.expression, node.this)):
             own = self._own(one) if isinstance(one, exp.Column) else None
-            if own is None or any(self._own(column) is not None for column in other.find_all(exp.Column)):
+            if own is None or any(self._own(column) is not None for column in every(other, exp.Column)):
                 continue
             homes = [
                 source.occurrence for source in self.scope.sources if own in (found for _, found in source.columns)
@@ -158,7 +158,7 @@ class _Select:
 
     def _key_of(self, node: exp.Expr) -> Said | None:
         """An expression that rows are grouped by."""
-        if not self.keys or any(is_aggregate(part) for part in node.walk()):
+        if not self.keys or any(is_aggregate(part) for part in nodes(node)):
             return None
         try:
             said = say(node, self._speaker())
@@ -287,7 +287,7 @@ class _Select:
             raise NotPushed("MySQL takes a HAVING without an aggregate for a WHERE")
         node = having.this
         if any(self._is_output(part) for part in own_parts(node)):
-            if node.find(exp.Query) is not None:
+            if first(node, exp.Query) is not None:
                 raise NotPushed("HAVING by an output beside a subquery is computed by the local engine")
             node = node.transform(
                 lambda part: self._named(part, is_order=False).copy() if self._is_output(part) else part

@@ -13,7 +13,7 @@ from fedq.plan.block.exactly import exactly, grouped, sorted_by
 from fedq.plan.constants import NotPushed, constant
 from fedq.plan.speaker import Speaker
 from fedq.plan.values import Said, described, say
-from fedq.sql import exp
+from fedq.sql import exp, first, render
 from fedq.types import BIGINT
 
 _WINDOWED = ("postgres", "sqlite")
@@ -26,7 +26,7 @@ _AGGREGATES = (exp.Count, exp.CountIf, exp.Sum, exp.Min, exp.Max, exp.LogicalAnd
 
 def window(node: exp.Window, speaker: Speaker) -> Said:
     """A window function's value. Raises: NotPushed."""
-    text = node.sql("duckdb")
+    text = render(node)
     if speaker.dialect.name not in _WINDOWED:
         raise NotPushed("not every such database has window functions")
     if any(value for key, value in node.args.items() if key not in _KNOWN):
@@ -49,7 +49,7 @@ def _function(node: exp.Expr, speaker: Speaker, *, has_order: bool) -> Said:
     condition = None
     if isinstance(node, exp.Filter):
         condition, node = exactly(node.expression.this, speaker), node.this
-    if isinstance(node, _AGGREGATES) and node.find(exp.Distinct) is None:
+    if isinstance(node, _AGGREGATES) and first(node, exp.Distinct) is None:
         return aggregated(node, speaker, condition)
     raise NotPushed(f"{node.sql('duckdb')} OVER is computed by the local engine")
 
@@ -69,7 +69,7 @@ def _order(node: exp.Window, speaker: Speaker) -> str:
         return ""
     parts = []
     for item in order.expressions:
-        if item.this.find(exp.Column, exp.AggFunc) is None:
+        if first(item.this, exp.Column, exp.AggFunc) is None:
             raise NotPushed("a window in the order of a constant is computed by the local engine")
         sql = sorted_by(say(item.this, speaker), speaker.dialect).sql
         is_descending, is_first = bool(item.args.get("desc")), bool(item.args.get("nulls_first"))

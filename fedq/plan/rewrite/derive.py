@@ -15,7 +15,7 @@ from fedq.plan.reach import flatten
 from fedq.plan.rewrite.joins import Core, alias_of, conjunction, put_together
 from fedq.plan.rewrite.partial import Partial, is_null_of_nulls, own_nodes
 from fedq.plan.rewrite.tree import Draft, column, identifier, rebound
-from fedq.sql import exp
+from fedq.sql import copied, every, exp, first, nodes
 
 #: in a block's meta: it has been looked at; it was made here
 SEEN, MADE = "fedq_seen", "fedq_made"
@@ -89,7 +89,7 @@ def replace_islands(
 
 
 def _free_alias(tree: exp.Expr) -> str:
-    names = {node.name.lower() for node in tree.find_all(exp.Identifier)}
+    names = {node.name.lower() for node in every(tree, exp.Identifier)}
     return next(name for number in range(1, len(names) + 2) if (name := f"q{number}") not in names)
 
 
@@ -103,7 +103,7 @@ def _references(scopes: Scopes, select: exp.Select, island: Island, held: set[in
     by_id = {occurrence.id: alias for alias, occurrence in tables.items()}
     shown = {projection.alias_or_name.lower() for projection in select.expressions}
     in_order = {id(node) for node in _order_columns(select)}
-    for node in select.walk(prune=lambda node: id(node) in held):
+    for node in nodes(select, without=lambda node: id(node) in held):
         if not isinstance(node, exp.Column) or id(node) in held:
             continue
         if id(node) in in_order and not node.table and node.name.lower() in shown:
@@ -121,9 +121,9 @@ def _read_by(scopes: Scopes, node: exp.Expr) -> Occurrence | None:
     return next((occurrence for occurrence in scopes.occurrences if occurrence.node is node), None)
 
 
-def _order_columns(select: exp.Select) -> Iterator[exp.Expr]:
+def _order_columns(select: exp.Select) -> list[exp.Column]:
     order = select.args.get("order")
-    return order.find_all(exp.Column) if order is not None else iter(())
+    return every(order, exp.Column) if order is not None else []
 
 
 @dataclass(slots=True)
@@ -145,7 +145,7 @@ class _Made:
     def grouped(self, split: Sequence[exp.Expr], *, is_alone: bool) -> exp.Select:
         """The island's aggregates, by all else that the query looks at. Raises: Unfit."""
         partial = Partial(self.alias, is_nullable=self.island.left is not None)
-        inside = {id(node) for aggregate in split for node in aggregate.find_all(exp.Column)}
+        inside = {id(node) for aggregate in split for node in every(aggregate, exp.Column)}
         for aggregate in split:
             aggregate.replace(partial.merged(aggregate))
         self.references = [reference for reference in self.references if id(reference.node) not in inside]
@@ -156,22 +156,22 @@ class _Made:
             raise Unfit  # one row where there may have been none
         if self._is_unique():
             raise Unfit  # every group would be one row
-        return self._derived([*keys, *partial.outputs()], [key.this.copy() for key in keys])
+        return self._derived([*keys, *partial.outputs()], [copied(key.this) for key in keys])
 
     def _computed_keys(self) -> list[tuple[exp.Expr, str]]:
         """Expressions of the island alone that the block groups by: grouped by them there, it gives fewer rows."""
         found: list[tuple[exp.Expr, str]] = []
         for key in self._group_items():
             own = {id(reference.node) for reference in self.references}
-            columns = list(key.find_all(exp.Column))
+            columns = every(key, exp.Column)
             is_computed = not isinstance(key, (exp.Column, exp.Literal)) and columns
-            if not is_computed or not all(id(node) in own for node in columns) or key.find(exp.Query):
+            if not is_computed or not all(id(node) in own for node in columns) or first(key, exp.Query):
                 continue
             if self.island.left is not None and not is_null_of_nulls(key):
                 continue  # of a row that lacks the island it is not NULL
-            name, original = f"k{len(found) + 1}", key.copy()
+            name, original = f"k{len(found) + 1}", copied(key)
             for node in [node for node in own_nodes(self.select) if node == original]:
-                inside = {id(one) for one in node.find_all(exp.Column)}
+                inside = {id(one) for one in every(node, exp.Column)}
                 self.references = [one for one in self.references if id(one.node) not in inside]
                 if isinstance(node.parent, exp.Select):
                     raise Unfit  # an output without a name would get another
@@ -226,8 +226,8 @@ class _Made:
 
     def _derived(self, outputs: Sequence[exp.Expr], keys: Sequence[exp.Expr] | None) -> exp.Select:
         made = exp.Select(expressions=list(outputs))
-        members = [node.copy() for node in self.island.members]
-        put_together(made, members, [], [one.copy() for one in dict.fromkeys(self.island.held)])
+        members = [copied(node) for node in self.island.members]
+        put_together(made, members, [], [copied(one) for one in dict.fromkeys(self.island.held)])
         if keys:
             made.set("group", exp.Group(expressions=list(keys)))
         made.meta[SEEN] = made.meta[MADE] = True
@@ -236,4 +236,4 @@ class _Made:
 
 def has_star(select: exp.Select) -> bool:
     """Whether a block gives columns that it does not name."""
-    return any(projection.find(exp.Star) and not projection.find(exp.Count) for projection in select.expressions)
+    return any(first(projection, exp.Star) and not first(projection, exp.Count) for projection in select.expressions)

@@ -35,7 +35,7 @@ from fedq.plan.rewrite.tree import Draft, rebound
 from fedq.plan.speaker import Speaker
 from fedq.plan.translate import translate
 from fedq.plan.values import say
-from fedq.sql import exp
+from fedq.sql import copied, every, exp
 
 #: a join may have so many times the rows of its tables and still be made where they are
 _GROWTH = 1.5
@@ -54,7 +54,7 @@ def form_islands(draft: Draft, facts: Facts) -> Draft:
 
 
 def _next(tree: exp.Expr) -> int | None:
-    for place, select in enumerate(tree.find_all(exp.Select)):
+    for place, select in enumerate(every(tree, exp.Select)):
         if not select.meta.get(SEEN):
             select.meta[SEEN] = True
             return place
@@ -63,8 +63,8 @@ def _next(tree: exp.Expr) -> int | None:
 
 def _with_islands(draft: Draft, place: int, facts: Facts, *, is_grouped: bool) -> Draft:
     """The draft with the islands of one block. Raises: Unfit, NotPushed."""
-    copy = rebound(draft, draft.tree.copy())
-    select = list(copy.tree.find_all(exp.Select))[place]
+    copy = rebound(draft, copied(draft.tree))
+    select = every(copy.tree, exp.Select)[place]
     return _Former(copy, select, facts, is_grouped=is_grouped).form()
 
 
@@ -89,7 +89,7 @@ class _Former:
         if not formed:
             raise Unfit
         draft = replace_islands(self.draft, self.select, core, formed, grouped, split)
-        made = [node for node in draft.tree.find_all(exp.Select) if node.meta.get(MADE)]
+        made = [node for node in every(draft.tree, exp.Select) if node.meta.get(MADE)]
         if any(sendable(draft, node, self.facts) is None for node in made):
             raise Unfit
         return draft
@@ -164,7 +164,7 @@ class _Former:
         """The aliases of this block's tables that an expression speaks of; None where it speaks of anything else."""
         aliases = set()
         by_id = {occurrence.id: alias for alias, occurrence in self.block.tables.items()}
-        for reference in node.find_all(exp.Column):
+        for reference in every(node, exp.Column):
             found = self.scopes.resolve(reference, self.scopes.block_of(reference) or self.block)
             if found is None:
                 return None

@@ -16,7 +16,7 @@ from fedq.bind.scope import Block, cte_of
 from fedq.plan.rewrite.facts import Facts
 from fedq.plan.rewrite.joins import Core, alias_of, core_of, put_together
 from fedq.plan.rewrite.tree import Draft, identifier, marked, rebound
-from fedq.sql import exp
+from fedq.sql import copied, every, exp, first, nodes
 
 #: what makes a block more than a choice of rows and columns
 _MORE = ("with_", "group", "having", "distinct", "order", "limit", "offset", "qualify")
@@ -25,7 +25,7 @@ _MORE = ("with_", "group", "having", "distinct", "order", "limit", "offset", "qu
 def merge_derived(draft: Draft, facts: Facts) -> Draft:
     """The draft without the derived tables that could be merged, inner ones first."""
     draft = _inline_ctes(draft)
-    for select in reversed(list(draft.tree.find_all(exp.Select))):
+    for select in reversed(every(draft.tree, exp.Select)):
         while select.parent is not None or select is draft.tree:
             found = _mergeable(draft, select)
             if found is None:
@@ -40,13 +40,13 @@ def _inline_ctes(draft: Draft) -> Draft:
 
     Only those of the query itself, which can name nothing around them, and only where no name means two things.
     """
-    tree = draft.tree.copy()
-    ctes = [cte.alias.lower() for cte in tree.find_all(exp.CTE)]
+    tree = copied(draft.tree)
+    ctes = [cte.alias.lower() for cte in every(tree, exp.CTE)]
     if len(set(ctes)) < len(ctes) or {table.name.lower() for table in marked(tree)} & set(ctes):
         return draft
-    for clause in [clause for clause in tree.find_all(exp.With) if clause.parent is tree]:
+    for clause in [clause for clause in every(tree, exp.With) if clause.parent is tree]:
         for cte in list(clause.expressions):
-            readers = [table for table in tree.find_all(exp.Table) if cte_of(table) is cte]
+            readers = [table for table in every(tree, exp.Table) if cte_of(table) is cte]
             is_plain = not clause.args.get("recursive") and cte.args.get("materialized") is None
             if not is_plain or len(readers) != 1 or cte.args["alias"].args.get("columns"):
                 continue
@@ -78,7 +78,7 @@ class _Merge:
 
     def merge(self) -> None:
         for reference in self.references:
-            meaning = self.meanings[reference.name.lower()].copy()
+            meaning = copied(self.meanings[reference.name.lower()])
             is_one = isinstance(meaning, (exp.Column, exp.Func, exp.Paren))
             new: exp.Expr = meaning if is_one else exp.Paren(this=meaning)
             if isinstance(reference.parent, exp.Select) and reference.arg_key == "expressions":
@@ -124,8 +124,8 @@ def _merge_of(draft: Draft, outer: exp.Select, core: Core, source: exp.Subquery)
 
 def _reaches_out(inner: exp.Select) -> bool:
     """Whether a derived table names a source that is not its own: beside other sources it could be one of those."""
-    own = {alias_of(node) for node in inner.find_all(exp.Table, exp.Subquery)}
-    return any(node.table and node.table.lower() not in own for node in inner.find_all(exp.Column))
+    own = {alias_of(node) for node in every(inner, exp.Table, exp.Subquery)}
+    return any(node.table and node.table.lower() not in own for node in every(inner, exp.Column))
 
 
 def _would_capture(
@@ -138,7 +138,7 @@ def _would_capture(
     block = draft.query.scopes.blocks[id(inner)]
     names = _columns_of(block)
     shown = {projection.alias.lower() for projection in outer.expressions if projection.alias}
-    for node in outer.walk(prune=lambda node: node is source):
+    for node in nodes(outer, without=lambda node: node is source):
         if not isinstance(node, exp.Column):
             continue
         name = node.name.lower()
@@ -166,8 +166,8 @@ def _columns_of(block: Block) -> set[str] | None:
 
 def _names_inside(outer: exp.Select, inner: exp.Select) -> set[str]:
     """Aliases of subqueries of the block, in which a name of the inner block's would be hidden."""
-    inside = {id(node) for node in inner.walk()}
-    sources = [node for node in outer.find_all(exp.Table, exp.Subquery) if id(node) not in inside]
+    inside = {id(node) for node in nodes(inner)}
+    sources = [node for node in every(outer, exp.Table, exp.Subquery) if id(node) not in inside]
     return {alias_of(node) for node in sources if node.find_ancestor(exp.Select) is not outer}
 
 
@@ -179,8 +179,8 @@ def _meanings(source: exp.Subquery, inner: exp.Select) -> dict[str, exp.Expr] | 
     if len(set(names)) < len(values) or len(names) != len(values) or "" in names:
         return None
     for value in values:
-        is_many = value.find(exp.AggFunc, exp.Window, exp.Query, exp.Star) is not None
-        if is_many or value.find(exp.Column) is None:
+        is_many = first(value, exp.AggFunc, exp.Window, exp.Query, exp.Star) is not None
+        if is_many or first(value, exp.Column) is None:
             return None
     return dict(zip(names, values, strict=True))
 
@@ -192,7 +192,7 @@ def _qualify(draft: Draft, select: exp.Select, skipped: exp.Expr | None = None) 
     """
     scopes = draft.query.scopes
     shown = {projection.alias_or_name.lower() for projection in select.expressions}
-    for node in list(select.walk(prune=lambda node: node is skipped)):
+    for node in nodes(select, without=lambda node: node is skipped):
         if not isinstance(node, exp.Column) or node.table:
             continue
         if node.find_ancestor(exp.Order) is not None and node.name.lower() in shown:
@@ -213,7 +213,7 @@ def _references(
     block: Block = scopes.blocks[id(outer)]
     shown = {projection.alias.lower() for projection in outer.expressions if projection.alias}
     found: list[exp.Column] = []
-    for node in outer.walk(prune=lambda node: node is source):
+    for node in nodes(outer, without=lambda node: node is source):
         if not isinstance(node, exp.Column):
             continue
         name = node.name.lower()
@@ -234,7 +234,7 @@ def _references(
             return None
         if is_ours:
             found.append(node)
-    if any(one.find(exp.Star) and not one.find(exp.Count) for one in outer.expressions):
+    if any(first(one, exp.Star) and not first(one, exp.Count) for one in outer.expressions):
         return None
     return found
 
@@ -254,6 +254,4 @@ def has_clash(draft: Draft, select: exp.Select) -> bool:
 def _is_named(select: exp.Select, name: str) -> bool:
     """Whether GROUP BY, HAVING or ORDER BY use a name without its table."""
     clauses = [select.args[key] for key in ("group", "having", "order") if select.args.get(key) is not None]
-    return any(
-        node.name.lower() == name and not node.table for clause in clauses for node in clause.find_all(exp.Column)
-    )
+    return any(node.name.lower() == name and not node.table for clause in clauses for node in every(clause, exp.Column))

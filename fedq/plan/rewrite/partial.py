@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 
 from fedq.plan.rewrite.tree import column, identifier
 from fedq.plan.values import Said
-from fedq.sql import exp
+from fedq.sql import copied, exp, first, nodes, render
 
 _KNOWN = (exp.Sum, exp.Count, exp.Avg, exp.Min, exp.Max)
 #: what gives NULL where any of its parts is NULL
@@ -47,7 +47,7 @@ class Partial:
                 return type(function)(this=self._column(aggregate))
             case exp.Count():
                 counted: exp.Expr = self._column(aggregate)
-                if self.is_nullable and not function.find(exp.Column):
+                if self.is_nullable and not first(function, exp.Column):
                     counted = exp.Coalesce(this=counted, expressions=[exp.Literal.number(1)])
                 zero = exp.Coalesce(this=exp.Sum(this=counted), expressions=[exp.Literal.number(0)])
                 return exp.Cast(this=zero, to=exp.DataType.build("BIGINT", dialect="duckdb"))
@@ -57,9 +57,9 @@ class Partial:
                 return exp.Paren(this=exp.Div(this=double, expression=exp.Sum(this=count)))
 
     def _column(self, aggregate: exp.Expr) -> exp.Column:
-        text = aggregate.sql("duckdb")
+        text = render(aggregate)
         if text not in self.given:
-            self.given[text] = (f"a{len(self.given) + 1}", aggregate.copy())
+            self.given[text] = (f"a{len(self.given) + 1}", copied(aggregate))
         return column(self.alias, self.given[text][0])
 
     def outputs(self) -> list[exp.Expr]:
@@ -69,7 +69,7 @@ class Partial:
 
 def _with(aggregate: exp.Expr, kind: type[exp.AggFunc]) -> exp.Expr:
     """The same argument and FILTER under another function."""
-    copy = aggregate.copy()
+    copy = copied(aggregate)
     if isinstance(copy, exp.Filter):
         copy.set("this", kind(this=copy.this.this))
         return copy
@@ -80,7 +80,7 @@ def own_nodes(select: exp.Select) -> Iterator[exp.Expr]:
     """The nodes of a block's outputs, groups, HAVING and order, without those of its subqueries."""
     roots = [*select.expressions, *(select.args[key] for key in ("group", "having", "order") if select.args.get(key))]
     for root in roots:
-        yield from root.walk(prune=lambda node: isinstance(node, exp.Query))
+        yield from nodes(root, without=lambda node: isinstance(node, exp.Query))
 
 
 def aggregates_of(select: exp.Select) -> list[exp.Expr] | None:
@@ -105,7 +105,7 @@ def minds_repetition(aggregate: exp.Expr) -> bool:
 
 def is_null_of_nulls(node: exp.Expr) -> bool:
     """Whether a value is NULL in a row that lacks its source, right of a left join: `v + 1`, not `coalesce(v, 1)`."""
-    return node.find(exp.Column) is not None and all(isinstance(part, _STRICT) for part in node.walk())
+    return first(node, exp.Column) is not None and all(isinstance(part, _STRICT) for part in nodes(node))
 
 
 def can_be_split(aggregate: exp.Expr, say: Callable[[exp.Expr], Said], *, is_nullable: bool) -> bool:

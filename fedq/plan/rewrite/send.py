@@ -34,7 +34,7 @@ from fedq.plan.rewrite.tree import (
     rebound,
     shells_of,
 )
-from fedq.sql import exp
+from fedq.sql import every, exp, first, render
 from fedq.types import Comparison
 
 
@@ -57,7 +57,7 @@ def send_blocks(draft: Draft, facts: Facts) -> tuple[Draft, dict[int, Sent]]:
         node = waiting.pop(0)
         found = sendable(draft, node, facts) if node.parent is not None and _is_query(node) else None
         if found is None:
-            waiting += [child for child in node.iter_expressions() if child.find(exp.Table) is not None]
+            waiting += [child for child in node.iter_expressions() if first(child, exp.Table) is not None]
             continue
         number = len(draft.tables)
         sent[number] = found
@@ -76,7 +76,7 @@ def sendable(draft: Draft, node: exp.Expr, facts: Facts) -> Sent | None:
     databases = {draft.tables[number_of(table)].database for table in tables}
     if len(databases) != 1 or facts.kinds[next(iter(databases))] in LOCAL_KINDS:
         return None
-    if any(not _is_within(cte_of(table), node) for table in node.find_all(exp.Table) if table not in tables):
+    if any(not _is_within(cte_of(table), node) for table in every(node, exp.Table) if table not in tables):
         return None
     key = node, tuple(id(draft.tables[number_of(table)]) for table in tables)
     if key not in facts.tried:
@@ -116,13 +116,13 @@ def _written(draft: Draft, node: exp.Expr, text: str, facts: Facts) -> Sent | No
 def _words(draft: Draft, node: exp.Expr) -> tuple[str, ...]:
     """What the database does, in the user's words."""
     if not isinstance(node, exp.Select):
-        return (node.sql("duckdb"),)
+        return (render(node),)
     tables = " and ".join(dict.fromkeys(draft.tables[number_of(table)].name for table in marked(node)))
     joins = (f"the join of {tables}",) if len(marked(node)) > 1 else ()
     where, group, having = (node.args.get(key) for key in ("where", "group", "having"))
-    conditions = tuple(part.sql("duckdb") for part in flatten(where.this)) if where is not None else ()
-    rest = tuple(part.sql("duckdb") for part in (group, having) if part is not None)
-    aggregates = tuple(dict.fromkeys(found.sql("duckdb") for found in node.find_all(exp.AggFunc)))
+    conditions = tuple(render(part) for part in flatten(where.this)) if where is not None else ()
+    rest = tuple(render(part) for part in (group, having) if part is not None)
+    aggregates = tuple(dict.fromkeys(render(found) for found in every(node, exp.AggFunc)))
     return (*joins, *conditions, *(part.strip() for part in rest), *aggregates)
 
 
@@ -140,7 +140,7 @@ def _can_be_limited(node: exp.Expr) -> bool:
     A stored column among the outputs of a grouped block is a key of its groups.
     """
     counting = ("limit", "offset", "qualify", "windows")
-    if not isinstance(node, exp.Select) or any(node.args.get(key) for key in counting) or node.find(exp.Window):
+    if not isinstance(node, exp.Select) or any(node.args.get(key) for key in counting) or first(node, exp.Window):
         return False
     distinct, group = node.args.get("distinct"), node.args.get("group")
     is_plain = group is None or not any(group.args.get(key) for key in ("grouping_sets", "cube", "rollup"))

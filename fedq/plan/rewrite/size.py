@@ -16,7 +16,7 @@ from fedq.plan.estimate import Estimate, distinct, filtered, group_rows, table_r
 from fedq.plan.reach import flatten
 from fedq.plan.rewrite.joins import core_of
 from fedq.plan.rewrite.tree import Draft, marked, number_of
-from fedq.sql import exp
+from fedq.sql import every, exp, first
 
 #: what part of the groups a HAVING is taken to keep: it asks for outliers
 _HAVING = 0.05
@@ -72,7 +72,7 @@ def _after_grouping(draft: Draft, select: exp.Select, joined: Estimate) -> Estim
     group, rows = select.args.get("group"), joined.rows
     if group is not None:
         rows = group_rows(rows, [_distinct(draft, key, rows) for key in group.expressions])
-    elif any(output.find(exp.AggFunc) for output in select.expressions):
+    elif any(first(output, exp.AggFunc) for output in select.expressions):
         rows = 1.0
     if select.args.get("having") is not None:
         rows *= _HAVING
@@ -88,7 +88,7 @@ def joined_rows(draft: Draft, tables: Sequence[Occurrence], conditions: Iterable
     scopes, params = draft.query.scopes, dict(draft.query.params)
     rows, is_known = 1.0, True
     block = scopes.block_of(tables[0].node) if tables else None
-    spoken = [(one, _only(draft, one, block)) for one in conditions if not one.find(exp.Query)]
+    spoken = [(one, _only(draft, one, block)) for one in conditions if not first(one, exp.Query)]
     for occurrence in tables:
         own = [one for one, ids in spoken if ids == {occurrence.id}]
         resolve = partial(scopes.table_of, block=block)
@@ -98,15 +98,15 @@ def joined_rows(draft: Draft, tables: Sequence[Occurrence], conditions: Iterable
         share = join_share(one, other, pairs_of(draft, one, other, conditions))
         rows, is_known = rows * (share or 1.0), is_known and share is not None
     for condition in conditions:
-        if condition.find(exp.Query) is not None:
-            has_group = any(query.args.get("group") for query in condition.find_all(exp.Select))
+        if first(condition, exp.Query) is not None:
+            has_group = any(query.args.get("group") for query in every(condition, exp.Select))
             rows, is_known = rows * (_GROUPED_SUBQUERY if has_group else _SUBQUERY), False
     return Estimate(rows, is_known)
 
 
 def _only(draft: Draft, condition: exp.Expr, block: Block | None) -> set[str]:
     scopes = draft.query.scopes
-    found = [scopes.resolve(column, scopes.block_of(column) or block) for column in condition.find_all(exp.Column)]
+    found = [scopes.resolve(column, scopes.block_of(column) or block) for column in every(condition, exp.Column)]
     return {"?" if one is None else one[0].id for one in found}
 
 

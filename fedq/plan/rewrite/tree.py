@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fedq.bind.bound import BoundQuery
 from fedq.bind.resolve import BoundTable
 from fedq.bind.scope import Occurrence, Scopes, base_tables
-from fedq.sql import exp
+from fedq.sql import copied, every, exp, nodes
 
 #: in a table node's meta: which of the query's tables it reads
 _READS = "fedq_table"
@@ -49,7 +49,7 @@ def draft(query: BoundQuery) -> Draft | None:
     """A draft of the query; None where its text could not be written from a tree."""
     if not can_be_written(query.tree) or any(occurrence.has_origin for occurrence in query.occurrences):
         return None
-    tree = query.tree.copy()
+    tree = copied(query.tree)
     nodes = base_tables(tree)
     tables = tuple(occurrence.table for occurrence in query.occurrences)
     if len(nodes) != len(tables):  # a file that the query reads by itself
@@ -70,7 +70,7 @@ def rebound(old: Draft, tree: exp.Expr, more: Sequence[BoundTable] = ()) -> Draf
 
 def marked(tree: exp.Expr) -> list[exp.Table]:
     """The nodes that read a table, in the order of their numbers."""
-    return sorted((node for node in tree.find_all(exp.Table) if _READS in node.meta), key=number_of)
+    return sorted((node for node in every(tree, exp.Table) if _READS in node.meta), key=number_of)
 
 
 def number_of(node: exp.Expr) -> int:
@@ -98,7 +98,7 @@ def column(table: str, name: str) -> exp.Column:
 
 def can_be_written(tree: exp.Expr) -> bool:
     """Whether writing the tree as text gives the same query."""
-    return all(type(node) in _SAFE and not _has_more(node) for node in tree.walk())
+    return all(type(node) in _SAFE and not _has_more(node) for node in nodes(tree))
 
 
 def _has_more(node: exp.Expr) -> bool:
@@ -132,9 +132,9 @@ def local_text(query: BoundQuery, node: exp.Expr | None = None) -> str:
         alias = exp.TableAlias(this=identifier(str(table.alias or table.name)))
         new = exp.Table(this=identifier(ids[number_of(table)]), alias=alias, joins=table.args.get("joins"))
         if table is copy:
-            return new.sql("duckdb")
+            return new.sql("duckdb", copy=False)
         table.replace(new)
-    return copy.sql("duckdb")
+    return copy.sql("duckdb", copy=False)
 
 
 def shells_of(query: BoundQuery, node: exp.Expr) -> Iterator[Occurrence]:
@@ -145,5 +145,5 @@ def shells_of(query: BoundQuery, node: exp.Expr) -> Iterator[Occurrence]:
 
 def params_of(query: BoundQuery, node: exp.Expr) -> Mapping[str, object]:
     """The parameters that a part of the tree uses: the engine refuses more."""
-    used = {found.name for found in node.find_all(exp.Placeholder, exp.Parameter)}
+    used = {found.name for found in every(node, exp.Placeholder, exp.Parameter)}
     return {name: value for name, value in query.params.items() if name in used}
