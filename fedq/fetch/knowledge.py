@@ -16,10 +16,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, field
 
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.statistics import Link, TableStatistics
+from fedq.errors import FedqError
 from fedq.fetch.source import Source
 from fedq.plan.estimate import LOCAL, UNKNOWN_LINK
 
@@ -33,6 +35,8 @@ _MEASURED = 9
 _TELLING = 256_000
 
 Place = tuple[str, PhysicalTable]
+#: what sources raise, what one raises that is closed meanwhile, and figures of a form that nobody has seen yet
+_NO_ANSWER = (FedqError, CancelledError, OSError, RuntimeError, LookupError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,7 @@ class Knowledge:
         found: Sequence[TableStatistics | None] = [None] * len(schemas)
         try:
             found = source.statistics(schemas)
-        except Exception:  # noqa: BLE001  statistics are never worth an error; the read itself will tell
+        except _NO_ANSWER:  # statistics are never worth an error; the read itself will tell
             pass
         finally:
             now = self._clock()

@@ -14,7 +14,7 @@ from fedq.catalog.model import Catalog, Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.secrets import mask, read_secret
 from fedq.catalog.statistics import Link, TableStatistics
-from fedq.errors import ConnectionFailed, DriverMissing
+from fedq.errors import ConnectionFailed, DriverMissing, FedqError
 from fedq.fetch.knowledge import Knowledge, Links, Place
 from fedq.fetch.positions import Ledger, Reading
 from fedq.fetch.replicas import ReplicatedSource, Server
@@ -154,7 +154,7 @@ class Sources:
 def _attempt(task: Callable[[], object]) -> object:
     try:
         return task()
-    except Exception as error:  # noqa: BLE001  handed to the caller, who raises or ignores it knowingly
+    except FedqError as error:  # handed to the caller, who raises or ignores it knowingly
         return error
 
 

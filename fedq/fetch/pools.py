@@ -44,7 +44,7 @@ class Pool(Generic[C]):
                 return self._idle.pop()
         try:
             return self._connect()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: the place in the pool would be taken for ever
             self._release(None)
             raise
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fedq.errors import QueryCancelled, QueryTimeout
+from fedq.fetch.failures import timed_out
 
 #: seconds between two interrupts, doubled every time
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.01, 0.5
@@ -54,8 +55,7 @@ class Stopper:
     def error(self) -> QueryCancelled | QueryTimeout:
         """What a stopped session raises."""
         if self._is_late and not self._is_cancelled:
-            message = f"database {self._database!r}: the query took longer than its timeout of {self._timeout:g} s"
-            return QueryTimeout(message, hint="Raise timeout, or ask for less.", database=self._database)
+            return timed_out(self._database, self._timeout)
         return QueryCancelled()
 
     def cancel(self) -> None:

@@ -131,6 +131,25 @@ class Writer(Protocol):
         """Close the connection."""
 
 
+class OnePhase:
+    """What a writer says that cannot prepare: its database has no two-phase commit, or none that fedq speaks."""
+
+    name: str
+    can_prepare = is_reusable = False
+
+    def prepare(self) -> None:
+        """Not possible. Raises: NotAllowed."""
+        message = f"database {self.name!r}: fedq has no two-phase commit for it"
+        raise NotAllowed(message, hint="transaction(atomic=False) commits one after the other.", database=self.name)
+
+    def in_doubt(self) -> Sequence[str]:
+        """None ever."""
+        return ()
+
+    def resolve(self, gid: str, *, is_commit: bool) -> None:
+        """Nothing to do."""
+
+
 class WriterSource:
     """A database as its writer sees it: the same tables, read within the transaction."""
 
@@ -240,6 +259,24 @@ def first_row(mask: pa.ChunkedArray) -> int | None:
 
     found = pc.index(mask, True).as_py()
     return found if found >= 0 else None
+
+
+def finer_than(array: pa.ChunkedArray, digits: int) -> pa.ChunkedArray:
+    """Which times and moments have more digits of a second than these."""
+    import pyarrow
+    import pyarrow.compute as pc
+
+    micros, unit = array.cast(pyarrow.int64()), 10 ** (6 - digits)
+    return pc.not_equal(pc.multiply(pc.divide(micros, unit), unit), micros)
+
+
+def keyed(schema: TableSchema, keys: pa.Table, values: pa.Table) -> tuple[pa.Table, list[Column]]:
+    """Keys and new values side by side, as `k0`, `k1`, … and `v0`, `v1`, …; and the columns that they are of."""
+    import pyarrow
+
+    names = [f"k{index}" for index in range(keys.num_columns)] + [f"v{index}" for index in range(values.num_columns)]
+    data = pyarrow.table([*keys.columns, *values.columns], names=names)
+    return data, [*columns_of(schema, keys), *columns_of(schema, values)]
 
 
 def slices(data: pa.Table, size: int) -> Iterator[pa.Table]:

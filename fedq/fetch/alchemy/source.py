@@ -176,7 +176,7 @@ class AlchemySource:
             connection = self.engine.connect()
             try:
                 _begin(connection)
-            except BaseException:
+            except BaseException:  # Ctrl-C too: nobody else knows of this connection
                 connection.invalidate()
                 connection.close()
                 raise

@@ -14,7 +14,7 @@ from fedq.catalog.schema import TableSchema
 from fedq.errors import FedqError, NotAllowed
 from fedq.fetch.alchemy.source import AlchemySession, AlchemySource
 from fedq.fetch.source import Session, Source
-from fedq.fetch.writer import Begin, Position, WriterSource, columns_of, unfit
+from fedq.fetch.writer import Begin, OnePhase, Position, WriterSource, columns_of, unfit
 
 Answer = TypeVar("Answer")
 _ROWS = 10_000
@@ -23,10 +23,8 @@ _ISOLATION = {"mssql": "SERIALIZABLE", "oracle": "SERIALIZABLE", "postgresql": "
 _KNOWN = ("integer", "decimal", "float", "text", "blob", "boolean", "date", "time", "timestamp", "timestamptz")
 
 
-class AlchemyWriter:
+class AlchemyWriter(OnePhase):
     """One connection of the source's engine."""
-
-    can_prepare = is_reusable = False
 
     def __init__(self, source: AlchemySource) -> None:
         self.name, self._plain = source.name, source
@@ -134,10 +132,6 @@ class AlchemyWriter:
         with self._plain.translated(sql):
             return work()
 
-    def prepare(self) -> None:
-        """Not possible."""
-        raise NotAllowed(f"database {self.name!r}: fedq has no two-phase commit for it")
-
     def commit(self) -> Position | None:
         """Make it last."""
         with self._plain.translated():
@@ -154,13 +148,6 @@ class AlchemyWriter:
             except FedqError:
                 self._connection.invalidate()
             self.close()
-
-    def in_doubt(self) -> Sequence[str]:
-        """None that fedq knows."""
-        return ()
-
-    def resolve(self, gid: str, *, is_commit: bool) -> None:
-        """Nothing to do."""
 
     def close(self) -> None:
         """Give the connection back."""

@@ -20,7 +20,7 @@ from fedq.fetch.duckdb.engine import DuckDBSession, Engine, error_facts, explain
 from fedq.fetch.duckdb.schema import Tables
 from fedq.fetch.duckdb.source import DuckDBSource
 from fedq.fetch.source import Session, Source
-from fedq.fetch.writer import Begin, Conflict, Position, columns_of
+from fedq.fetch.writer import Begin, Conflict, OnePhase, Position, columns_of
 
 Answer = TypeVar("Answer")
 _ATTACHED, _INCOMING = "fedq_target", "fedq_incoming"
@@ -32,10 +32,8 @@ _RUN = (
 )  # fmt: skip
 
 
-class DuckDBWriter:
+class DuckDBWriter(OnePhase):
     """One transaction on a DuckDB file."""
-
-    can_prepare = is_reusable = False
 
     def __init__(self, source: DuckDBSource) -> None:
         self.name, self._source = source.name, source
@@ -156,10 +154,6 @@ class DuckDBWriter:
         """A reading session in this transaction."""
         return _Session(self.name, self.cursor, timeout=None, done=lambda: None)
 
-    def prepare(self) -> None:
-        """Not possible."""
-        raise NotAllowed(f"database {self.name!r}: a DuckDB file has no two-phase commit")
-
     def commit(self) -> Position | None:
         """Make it last."""
         self._guarded(lambda: self.cursor.execute("COMMIT"), None)
@@ -181,13 +175,6 @@ class DuckDBWriter:
             cursor.execute("USE memory")
             cursor.execute(f"DETACH {_ATTACHED}")
             cursor.close()
-
-    def in_doubt(self) -> Sequence[str]:
-        """None ever."""
-        return ()
-
-    def resolve(self, gid: str, *, is_commit: bool) -> None:
-        """Nothing to do."""
 
     def close(self) -> None:
         """Free the file."""

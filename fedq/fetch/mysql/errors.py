@@ -9,7 +9,6 @@ from typing import Any
 
 from fedq.errors import (
     ConnectionFailed,
-    ConnectionLost,
     DatabaseError,
     FedqError,
     QueryTimeout,
@@ -17,6 +16,7 @@ from fedq.errors import (
     TableNotFound,
 )
 from fedq.fetch.computed import ComputedThere, NoValue
+from fedq.fetch.failures import broken
 
 #: unreachable, unknown or refused: user, database, host, too many connections, TLS, authentication plugins
 REFUSED = frozenset({
@@ -66,8 +66,7 @@ def classify(error: BaseException, database: str, *, is_connecting: bool = False
     if number == TOO_LONG:
         return DatabaseError(text, hint="The statement is longer than the server's max_allowed_packet.", **facts)
     if number is None or number in GONE:
-        hint = "Nothing of the query was returned; run it again."
-        return ConnectionLost(f"database {database!r}{at}: the connection broke: {said}", hint=hint, **facts)
+        return broken(database, said, where=where, number=number)
     if number in TIMED_OUT:
         return QueryTimeout(text, hint="Raise `timeout`, or ask for less.", **facts)
     if number in NO_TABLE:

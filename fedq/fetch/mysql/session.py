@@ -19,8 +19,9 @@ from typing import Protocol, TypeVar
 import pyarrow as pa
 
 from fedq.dialects.mysql import MYSQL, SQL_MODE
-from fedq.errors import ConnectionLost, DatabaseError, FedqError, QueryCancelled, QueryTimeout
+from fedq.errors import ConnectionLost, DatabaseError, FedqError, QueryCancelled
 from fedq.fetch.arrow import schema_of
+from fedq.fetch.failures import timed_out
 from fedq.fetch.mysql.bad_value import Result, bad_value
 from fedq.fetch.mysql.binary import FLOAT, values
 from fedq.fetch.mysql.connect import Link
@@ -256,10 +257,7 @@ class MySQLSession:
         if isinstance(error, TimeoutError) or number in TIMED_OUT or (number == INTERRUPTED and is_late):
             if self._link.wire.is_broken:
                 self._stop_later()
-            message = f"database {self._name!r}: no answer within {self._timeout:g} s; the statement was stopped"
-            return QueryTimeout(
-                message, hint="Raise `timeout`, or ask for less.", database=self._name, timeout=self._timeout
-            )
+            return timed_out(self._name, self._timeout)
         if number in GONE:
             self._link.wire.is_broken = True
         return classify(error, self._name)

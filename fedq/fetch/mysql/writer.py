@@ -12,25 +12,24 @@ own LOAD DATA, and never gets a file.
 
 from __future__ import annotations
 
-import re
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from fedq.catalog.schema import Column, TableSchema
-from fedq.dialects.mysql import MYSQL, SQL_MODE, base_type, character_set
+from fedq.dialects.mysql import MYSQL, SQL_MODE, character_set
 from fedq.errors import ConnectionLost, DatabaseError, FedqError, ReadOnlyError, ValueNotRepresentable
 from fedq.fetch import tabtext
+from fedq.fetch.mysql import outgoing
 from fedq.fetch.mysql.connect import Connector, Link
 from fedq.fetch.mysql.errors import READ_ONLY, classify, number_of
 from fedq.fetch.mysql.session import MySQLSession, use_mode
 from fedq.fetch.mysql.source import MySQLSource, _settle
 from fedq.fetch.mysql.wire import FULL, length_encoded
 from fedq.fetch.source import Source
-from fedq.fetch.writer import Begin, Conflict, Position, WriterSource, columns_of, first_row, slices, unfit
+from fedq.fetch.writer import Begin, Conflict, Position, WriterSource, columns_of, first_row, keyed, slices, unfit
 
 if TYPE_CHECKING:
     import pymysql
@@ -142,7 +141,7 @@ class MySQLWriter:
         targets, sets = [], []
         for index, (column, field) in enumerate(zip(columns, data.schema, strict=True)):
             name = MYSQL.quote(column.physical)
-            wrapped = _wrapped(column, field.type, f"@c{index}")
+            wrapped = outgoing.wrapped(column, field.type, f"@c{index}")
             targets.append(name if wrapped is None else f"@c{index}")
             if wrapped is not None:
                 sets.append(f"{name} = {wrapped}")
@@ -152,7 +151,7 @@ class MySQLWriter:
             f"({', '.join(targets)}){' SET ' + ', '.join(sets) if sets else ''}"
         )
         plain = [not pa.types.is_string(field.type) for field in data.schema]
-        rows = self._run(sql, tabtext.chunks(data, [texts] * data.num_columns, is_plain=plain))
+        rows = self._run(sql, tabtext.chunks(data, [outgoing.texts] * data.num_columns, is_plain=plain))
         if rows != data.num_rows or self.link.wire.warnings:
             raise self._not_all(rows, data.num_rows, schema)
         return rows
@@ -200,13 +199,9 @@ class MySQLWriter:
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""
         self._check(schema, values)
-        names = [f"k{index}" for index in range(keys.num_columns)] + [
-            f"v{index}" for index in range(values.num_columns)
-        ]
-        columns = [*columns_of(schema, keys), *columns_of(schema, values)]
-        data = pa.table([*keys.columns, *values.columns], names=names)
+        data, columns = keyed(schema, keys, values)
         sets = ", ".join(f"t.{MYSQL.quote(name)} = s.v{index}" for index, name in enumerate(values.column_names))
-        match = _match(schema, keys.column_names, names[: keys.num_columns])
+        match = _match(schema, keys.column_names, data.column_names[: keys.num_columns])
         return sum(
             self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
             for stage in self._stages(schema, data, columns)
@@ -218,7 +213,7 @@ class MySQLWriter:
         if set(schema.key) <= set(keys.column_names) and schema.key:
             names = ", ".join(MYSQL.quote(name) for name in keys.column_names)
             for piece in slices(keys.combine_chunks(), _KEYS):
-                found = ", ".join(f"({', '.join(row)})" for row in _literals(piece, columns))
+                found = ", ".join(f"({', '.join(row)})" for row in outgoing.literals(piece, columns))
                 rows += self._run(f"DELETE FROM {_table(schema)} WHERE ({names}) IN ({found})")
             return rows
         match = _match(schema, keys.column_names, keys.column_names)
@@ -238,7 +233,7 @@ class MySQLWriter:
         """The rows as derived tables `s`, some hundreds each."""
         columns = columns or columns_of(schema, data)
         for piece in slices(data.combine_chunks(), _JOINED):
-            rows = iter(_literals(piece, columns))
+            rows = iter(outgoing.literals(piece, columns))
             first = ", ".join(
                 f"{value} AS {MYSQL.quote(name)}" for value, name in zip(next(rows), data.column_names, strict=True)
             )
@@ -250,7 +245,7 @@ class MySQLWriter:
         parts: list[str] = []
         size = 0
         for piece in slices(data.combine_chunks(), 10_000):
-            for row in _literals(piece, columns_of(schema, data)):
+            for row in outgoing.literals(piece, columns_of(schema, data)):
                 part = f"({', '.join(row)})"
                 if parts and size + len(part) > _STATEMENT:
                     yield ", ".join(parts)
@@ -262,7 +257,7 @@ class MySQLWriter:
 
     def _check(self, schema: TableSchema, data: pa.Table) -> None:
         for column, array in zip(columns_of(schema, data), data.columns, strict=True):
-            for mask, reason in problems(array, column):
+            for mask, reason in outgoing.problems(array, column):
                 if (row := first_row(mask)) is not None:
                     raise unfit(self.name, schema.table, column, row, array[row].as_py(), reason)
 
@@ -402,81 +397,6 @@ class _Session(MySQLSession):
         self._number += 1
         if not self._stop_stream():
             self._link.wire.is_broken = True
-
-
-def texts(array: pa.Array) -> pa.Array:
-    """The values' texts as LOAD DATA reads them; bytes in hexadecimal."""
-    type_ = array.type
-    if pa.types.is_string(type_):
-        return array
-    if pa.types.is_boolean(type_):
-        return array.cast(pa.int8()).cast(pa.string())
-    if pa.types.is_timestamp(type_) and type_.tz is not None:
-        return array.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).cast(pa.timestamp("us")).cast(pa.string())
-    if pa.types.is_binary(type_):
-        return pa.array([None if value is None else value.hex() for value in array.to_pylist()], pa.string())
-    if pa.types.is_interval(type_):
-        return pa.array([None if value is None else _time(value) for value in array.to_pylist()], pa.string())
-    return array.cast(pa.string())
-
-
-def _time(value: Any) -> str:
-    micros = abs(value.days * 86_400_000_000 + value.nanoseconds // 1000)
-    seconds, micros_left = divmod(micros, 1_000_000)
-    sign = "-" if value.days * 86_400_000_000 + value.nanoseconds // 1000 < 0 else ""
-    return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{micros_left:06}"
-
-
-def problems(array: pa.ChunkedArray, column: Column) -> list[tuple[Any, str]]:
-    """What MySQL would change without a word, or refuse without saying where."""
-    from fedq.fetch.postgres.outgoing import finer_than
-
-    type_, native = array.type, column.native.lower()
-    found: list[tuple[Any, str]] = []
-    if pa.types.is_floating(type_):
-        is_infinite = pc.and_(pc.is_valid(array), pc.invert(pc.is_finite(array)))
-        found.append((is_infinite, "MySQL has no NaN and no infinity"))
-    if base_type(native) == "char" and pa.types.is_string(type_):
-        found.append((pc.ends_with(array, " "), "trailing blanks are lost in this type"))
-    if pa.types.is_timestamp(type_) or pa.types.is_time(type_):
-        digits = re.match(r"(?:datetime|timestamp|time)\((\d)\)", native)
-        count = int(digits[1]) if digits else 0
-        found.append((finer_than(array, count), f"it has more than {count} digits of a second"))
-    if pa.types.is_date(type_) or pa.types.is_timestamp(type_):
-        years = pc.year(array)
-        found.append((pc.or_(pc.less(years, 1), pc.greater(years, 9999)), "MySQL has the years 1 to 9999"))
-    return found
-
-
-def _wrapped(column: Column, type_: pa.DataType, variable: str) -> str | None:
-    """What LOAD DATA makes of a field that is not the value as it stands."""
-    if pa.types.is_binary(type_):
-        return f"UNHEX({variable})"
-    if base_type(column.native) == "bit":
-        return f"CAST({variable} AS UNSIGNED)"
-    return None
-
-
-def _literals(data: pa.Table, columns: Sequence[Column]) -> list[list[str]]:
-    """The rows of a table as literals."""
-    lists = []
-    for column, array in zip(columns, data.columns, strict=True):
-        lists.append(_column(array.combine_chunks(), column))
-    return [list(row) for row in zip(*lists, strict=True)]
-
-
-def _column(array: pa.Array, column: Column) -> list[str]:
-    type_, values = array.type, texts(array).to_pylist()
-    make: Callable[[str], str]
-    if pa.types.is_binary(type_):
-        make = lambda value: f"X'{value}'"
-    elif pa.types.is_integer(type_) or pa.types.is_decimal(type_) or pa.types.is_boolean(type_):
-        make = str
-    elif pa.types.is_floating(type_):
-        make = lambda value: value if "e" in value else f"{value}e0"
-    else:
-        make = MYSQL.text
-    return ["NULL" if value is None else make(value) for value in values]
 
 
 def _match(schema: TableSchema, key: Sequence[str], names: Sequence[str]) -> str:

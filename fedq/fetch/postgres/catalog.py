@@ -79,6 +79,8 @@ _FULL = 0.9
 
 @dataclass(frozen=True, slots=True)
 class _TypeRow:
+    """One row of pg_type, as far as a column's type is told by it."""
+
     name: str
     kind: str
     base: int

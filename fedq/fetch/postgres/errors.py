@@ -11,14 +11,13 @@ import asyncpg
 from fedq.errors import (
     ColumnNotFound,
     ConnectionFailed,
-    ConnectionLost,
     DatabaseError,
     FedqError,
-    QueryTimeout,
     ReadOnlyError,
     TableNotFound,
 )
 from fedq.fetch.computed import ComputedThere
+from fedq.fetch.failures import broken, timed_out
 
 #: everything the driver raises when something is wrong on its side, the network's or the server's
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, EOFError)
@@ -68,7 +67,7 @@ def read_error(error: BaseException, database: str, *, timeout: float | None = N
     state = getattr(error, "sqlstate", None)
     says = _says(error)
     if state == QUERY_CANCELED and timeout is not None and elapsed >= timeout * 0.9:
-        return timeout_error(database, timeout)
+        return timed_out(database, timeout)
     if isinstance(error, asyncpg.PostgresError) and not _is_loss(error):
         message = f"database {database!r}: {says} ({state})"
         kinds: dict[str | None, type[FedqError]] = {
@@ -77,22 +76,7 @@ def read_error(error: BaseException, database: str, *, timeout: float | None = N
         }  # fmt: skip
         hint = _HINTS.get(state or "") or getattr(error, "hint", None) or "The words are PostgreSQL's own."
         return kinds.get(state, DatabaseError)(message, hint=hint, database=database, sqlstate=state)
-    return ConnectionLost(
-        f"database {database!r}: the connection broke: {says}",
-        hint="Nothing of the query was returned. Run it again.",
-        database=database,
-        sqlstate=state,
-    )
-
-
-def timeout_error(database: str, timeout: float) -> QueryTimeout:
-    """The statement ran longer than it may."""
-    return QueryTimeout(
-        f"database {database!r}: the query took longer than {timeout:g} s and was stopped",
-        hint="Raise timeout, or ask for less.",
-        database=database,
-        timeout=timeout,
-    )
+    return broken(database, says, sqlstate=state)
 
 
 def without_frames(error: BaseException) -> BaseException:

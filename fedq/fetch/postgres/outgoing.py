@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fedq.catalog.schema import Column
+from fedq.fetch.writer import finer_than
 
 #: how DuckDB, and so Arrow in transit, writes an infinite date and moment
 _DAYS, _MICROS = 2**31 - 1, 2**63 - 1
@@ -67,12 +68,6 @@ def problems(array: pa.ChunkedArray, column: Column) -> list[Problem]:
     if digits := re.match(r"time(?:stamp)?\((\d)\)", native):
         found.append((finer_than(array, int(digits[1])), f"it has more than {digits[1]} digits of a second"))
     return found
-
-
-def finer_than(array: pa.ChunkedArray, digits: int) -> pa.ChunkedArray:
-    """Whether a time has more digits of a second than these."""
-    micros, unit = array.cast(pa.int64()), 10 ** (6 - digits)
-    return pc.not_equal(pc.multiply(pc.divide(micros, unit), unit), micros)
 
 
 def _before(numbers: Any, first: int, infinite: int) -> Any:

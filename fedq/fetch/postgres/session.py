@@ -20,11 +20,12 @@ import pyarrow as pa
 
 from fedq.errors import ConnectionLost, FedqError, QueryCancelled, ValueNotRepresentable
 from fedq.fetch.arrow import schema_of
+from fedq.fetch.failures import timed_out
 from fedq.fetch.postgres import offender as offenders
 from fedq.fetch.postgres import statements as statements
 from fedq.fetch.postgres.connection import CopyStream, PostgresConnection
 from fedq.fetch.postgres.copytext import BadValue, CopyReader, WireColumn
-from fedq.fetch.postgres.errors import DRIVER_ERRORS, read_error, timeout_error, without_frames
+from fedq.fetch.postgres.errors import DRIVER_ERRORS, read_error, without_frames
 from fedq.fetch.source import Output, Select
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ class PostgresSession:
         if self._is_cancelled or isinstance(error, CancelledError):
             return QueryCancelled()
         if self._timeout is not None and isinstance(error, (queue.Empty, TimeoutError)):
-            return timeout_error(self._source.name, self._timeout)
+            return timed_out(self._source.name, self._timeout)
         return read_error(error, self._source.name, timeout=self._timeout, elapsed=time.monotonic() - started)
 
     async def _statement(self, sql: str) -> str:

@@ -26,7 +26,7 @@ from fedq.fetch.postgres.errors import DRIVER_ERRORS, read_error, without_frames
 from fedq.fetch.postgres.session import PostgresSession
 from fedq.fetch.postgres.source import PostgresSource
 from fedq.fetch.source import Session, Source
-from fedq.fetch.writer import Begin, Conflict, Position, WriterSource, columns_of, first_row, slices, unfit
+from fedq.fetch.writer import Begin, Conflict, Position, WriterSource, columns_of, first_row, keyed, slices, unfit
 
 T = TypeVar("T")
 _ROWS = 10_000
@@ -136,16 +136,12 @@ class PostgresWriter:
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""
         self._check(schema, values)
-        names = [f"k{index}" for index in range(keys.num_columns)] + [
-            f"v{index}" for index in range(values.num_columns)
-        ]
-        columns = [*columns_of(schema, keys), *columns_of(schema, values)]
-        data = pa.table([*keys.columns, *values.columns], names=names)
+        data, columns = keyed(schema, keys, values)
         sets = ", ".join(
             f"{POSTGRES.quote(name)} = s.{POSTGRES.quote(f'v{index}')}"
             for index, name in enumerate(values.column_names)
         )
-        match = _match(schema, keys.column_names, [f"k{index}" for index in range(keys.num_columns)])
+        match = _match(schema, keys.column_names, data.column_names[: keys.num_columns])
         return self._staged(
             schema, data, lambda stage: f"UPDATE {_table(schema)} AS t SET {sets} FROM {stage} WHERE {match}", columns
         )

@@ -16,6 +16,7 @@ from fedq.errors import (
     QueryTimeout,
     ReadOnlyError,
 )
+from fedq.fetch.failures import timed_out
 
 #: `PRAGMA table_list` and STRICT tables
 _OLDEST = (3, 37, 0)
@@ -58,8 +59,7 @@ class Limit:
         """What a session raises that was stopped."""
         if self.is_cancelled or self.timeout is None:
             return QueryCancelled()
-        message = f"database {database!r}: the query took longer than its timeout of {self.timeout:g} s"
-        return QueryTimeout(message, hint="Raise timeout, or ask for less.", database=database)
+        return timed_out(database, self.timeout)
 
 
 class Connection:

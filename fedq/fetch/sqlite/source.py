@@ -119,7 +119,7 @@ class SQLiteSource:
         connection, limit = self._take(), Limit(timeout)
         try:
             connection.begin(limit)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: the connection belongs to nobody yet
             self._pool.give(connection, is_usable=False)
             raise
         return SQLiteSession(self, connection, limit)

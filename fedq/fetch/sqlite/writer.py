@@ -24,7 +24,7 @@ from fedq.errors import FedqError, NotAllowed
 from fedq.fetch.source import Session, Source
 from fedq.fetch.sqlite.connection import Connection, Limit, explained, identity, primary_code
 from fedq.fetch.sqlite.source import SQLiteSession, SQLiteSource
-from fedq.fetch.writer import Begin, Conflict, Position, WriterSource, columns_of, unfit
+from fedq.fetch.writer import Begin, Conflict, OnePhase, Position, WriterSource, columns_of, unfit
 
 Answer = TypeVar("Answer")
 _LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -56,10 +56,8 @@ class _Connection(Connection):
         self.raw.execute("PRAGMA foreign_keys = ON")
 
 
-class SQLiteWriter:
+class SQLiteWriter(OnePhase):
     """One transaction on a SQLite file."""
-
-    can_prepare = is_reusable = False
 
     def __init__(self, source: SQLiteSource) -> None:
         self.name, self._plain = source.name, source
@@ -187,10 +185,6 @@ class SQLiteWriter:
                 raise Conflict(f"database {self.name!r} is locked", database=self.name) from error
             raise explained(error, self.name, self._plain._path, sql=sql) from error
 
-    def prepare(self) -> None:
-        """Not possible."""
-        raise NotAllowed(f"database {self.name!r}: SQLite has no two-phase commit")
-
     def commit(self) -> Position | None:
         """Make it last."""
         if self.raw.in_transaction:
@@ -201,13 +195,6 @@ class SQLiteWriter:
     def rollback(self) -> None:
         """Undo it."""
         self.close()
-
-    def in_doubt(self) -> Sequence[str]:
-        """None ever."""
-        return ()
-
-    def resolve(self, gid: str, *, is_commit: bool) -> None:
-        """Nothing to do."""
 
     def close(self) -> None:
         """Close the file; what was not committed is undone."""

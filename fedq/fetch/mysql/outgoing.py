@@ -1,0 +1,90 @@
+"""Arrow values as MySQL's texts and literals, exact: what LOAD DATA, INSERT and derived tables read.
+
+b"\\x00"  →  00, read by UNHEX(@c0), or X'00'      1.5 (a double)  →  1.5e0      NaN  →  refused
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from fedq.catalog.schema import Column
+from fedq.dialects.mysql import MYSQL, base_type
+from fedq.fetch.writer import finer_than
+
+
+def texts(array: pa.Array) -> pa.Array:
+    """The values' texts as LOAD DATA reads them; bytes in hexadecimal."""
+    type_ = array.type
+    if pa.types.is_string(type_):
+        return array
+    if pa.types.is_boolean(type_):
+        return array.cast(pa.int8()).cast(pa.string())
+    if pa.types.is_timestamp(type_) and type_.tz is not None:
+        return array.cast(pa.timestamp("us", "UTC")).cast(pa.int64()).cast(pa.timestamp("us")).cast(pa.string())
+    if pa.types.is_binary(type_):
+        return pa.array([None if value is None else value.hex() for value in array.to_pylist()], pa.string())
+    if pa.types.is_interval(type_):
+        return pa.array([None if value is None else _time(value) for value in array.to_pylist()], pa.string())
+    return array.cast(pa.string())
+
+
+def _time(value: Any) -> str:
+    micros = abs(value.days * 86_400_000_000 + value.nanoseconds // 1000)
+    seconds, micros_left = divmod(micros, 1_000_000)
+    sign = "-" if value.days * 86_400_000_000 + value.nanoseconds // 1000 < 0 else ""
+    return f"{sign}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{micros_left:06}"
+
+
+def problems(array: pa.ChunkedArray, column: Column) -> list[tuple[Any, str]]:
+    """What MySQL would change without a word, or refuse without saying where."""
+    type_, native = array.type, column.native.lower()
+    found: list[tuple[Any, str]] = []
+    if pa.types.is_floating(type_):
+        is_infinite = pc.and_(pc.is_valid(array), pc.invert(pc.is_finite(array)))
+        found.append((is_infinite, "MySQL has no NaN and no infinity"))
+    if base_type(native) == "char" and pa.types.is_string(type_):
+        found.append((pc.ends_with(array, " "), "trailing blanks are lost in this type"))
+    if pa.types.is_timestamp(type_) or pa.types.is_time(type_):
+        digits = re.match(r"(?:datetime|timestamp|time)\((\d)\)", native)
+        count = int(digits[1]) if digits else 0
+        found.append((finer_than(array, count), f"it has more than {count} digits of a second"))
+    if pa.types.is_date(type_) or pa.types.is_timestamp(type_):
+        years = pc.year(array)
+        found.append((pc.or_(pc.less(years, 1), pc.greater(years, 9999)), "MySQL has the years 1 to 9999"))
+    return found
+
+
+def wrapped(column: Column, type_: pa.DataType, variable: str) -> str | None:
+    """What LOAD DATA makes of a field that is not the value as it stands."""
+    if pa.types.is_binary(type_):
+        return f"UNHEX({variable})"
+    if base_type(column.native) == "bit":
+        return f"CAST({variable} AS UNSIGNED)"
+    return None
+
+
+def literals(data: pa.Table, columns: Sequence[Column]) -> list[list[str]]:
+    """The rows of a table as literals."""
+    lists = []
+    for column, array in zip(columns, data.columns, strict=True):
+        lists.append(_column(array.combine_chunks(), column))
+    return [list(row) for row in zip(*lists, strict=True)]
+
+
+def _column(array: pa.Array, column: Column) -> list[str]:
+    type_, values = array.type, texts(array).to_pylist()
+    make: Callable[[str], str]
+    if pa.types.is_binary(type_):
+        make = lambda value: f"X'{value}'"
+    elif pa.types.is_integer(type_) or pa.types.is_decimal(type_) or pa.types.is_boolean(type_):
+        make = str
+    elif pa.types.is_floating(type_):
+        make = lambda value: value if "e" in value else f"{value}e0"
+    else:
+        make = MYSQL.text
+    return ["NULL" if value is None else make(value) for value in values]
