@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import asyncpg
 
 from fedq.errors import (
@@ -52,6 +54,9 @@ def connect_error(error: BaseException, database: str, target: str, timeout: flo
     hint = "Check that the server runs and that the host and port of the URL are right."
     if state is not None:
         hint = _CONNECT_HINTS.get(state, hint)
+    elif isinstance(error, ssl.SSLError) or type(error) is ConnectionError:  # the latter: it does not encrypt
+        message = f"database {database!r}: no secure connection to {target}: {_says(error)}"
+        return ConnectionFailed(message, hint="Check sslmode and sslrootcert in the catalog.", database=database)
     elif isinstance(error, TimeoutError):
         return ConnectionFailed(
             f"database {database!r}: {target} did not answer in {timeout:g} s",
@@ -101,6 +106,8 @@ def _is_loss(error: asyncpg.PostgresError) -> bool:
 def _says(error: BaseException) -> str:
     if isinstance(error, asyncpg.PostgresError):
         return str(error.args[0]) if error.args else type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__
