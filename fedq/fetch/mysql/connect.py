@@ -69,6 +69,8 @@ class Link:
         self.wire = Wire(driver._sock)  # type: ignore[attr-defined]
         self.is_new = True
         """Whether it was just made: then a failure is not one of age."""
+        self.is_settled = False
+        """Whether it has the settings that a session needs."""
         self.id, self.version, self.sql_mode, has_log, self.most_bytes = _greeting(self.wire)
         self.mode = self.sql_mode
         """The sql_mode in force now; `sql_mode` is the server's own."""

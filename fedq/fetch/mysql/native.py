@@ -12,11 +12,15 @@ from collections.abc import Iterator, Sequence
 from fedq.catalog.schema import Column
 from fedq.errors import NotAllowed
 from fedq.fetch.mysql.binary import FLOAT
-from fedq.fetch.mysql.wire import Field
+from fedq.fetch.mysql.errors import number_of
+from fedq.fetch.mysql.wire import Field, Wire
 from fedq.fetch.source import Output
 from fedq.types import Type
 
 _ALLOWED = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "DESCRIBE", "DESC", "HELP", "CHECKSUM")
+#: MySQL does not prepare these; a text that begins so is one of these
+_NEVER_PREPARED = ("SHOW ", "EXPLAIN ", "DESCRIBE ", "DESC ", "HELP ", "CHECKSUM ")
+_NOT_PREPARED = 1295
 _FILES = ("OUTFILE", "DUMPFILE")
 _UNSIGNED = 32
 _BINARY = 63
@@ -39,6 +43,25 @@ def check_native(sql: str, mode: str) -> None:
         raise NotAllowed(message, hint=f"It may begin with {', '.join(_ALLOWED)}.")
     if any(word in _FILES for word in words):
         raise NotAllowed("a native query may not write a file on the server (INTO OUTFILE, INTO DUMPFILE)")
+
+
+def check_returns_rows(wire: Wire, sql: str) -> None:
+    """Refuse what the server itself says returns no rows: SET, COMMIT, LOCK TABLES, which a read-only transaction runs.
+
+    It is prepared and not run, so this holds whatever `check_native` overlooks. Raises: NotAllowed, MySQLError.
+    """
+    from pymysql import MySQLError
+
+    beginning = sql.lstrip()[:12].upper()
+    try:
+        if wire.count_columns(sql) or beginning.startswith("SHOW "):  # SHOW WARNINGS says none in advance
+            return
+    except MySQLError as error:
+        if number_of(error) != _NOT_PREPARED:
+            raise
+        if beginning.startswith(_NEVER_PREPARED):
+            return
+    raise NotAllowed("a native query must return rows, and the server says that this one does not")
 
 
 def _words(sql: str, mode: str) -> Iterator[str]:

@@ -26,7 +26,7 @@ from fedq.fetch.mysql.bad_value import Result, bad_value
 from fedq.fetch.mysql.binary import FLOAT, values
 from fedq.fetch.mysql.connect import Link
 from fedq.fetch.mysql.errors import CUT_SHORT, GONE, INTERRUPTED, TIMED_OUT, classify, number_of
-from fedq.fetch.mysql.native import check_native, native_outputs
+from fedq.fetch.mysql.native import check_native, check_returns_rows, native_outputs
 from fedq.fetch.mysql.values import Unrepresentable, convert, expression
 from fedq.fetch.mysql.wire import Field, lost
 from fedq.fetch.source import Output, Select
@@ -106,7 +106,7 @@ class MySQLSession:
         self._before = link.wire.received
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._lock = threading.Lock()
-        self._is_cancelled = self._is_closed = False
+        self._is_cancelled = self._is_closed = self._has_run_native = False
         self._is_idle = threading.Event()
         self._is_idle.set()
         self._position: str | None = None
@@ -167,7 +167,7 @@ class MySQLSession:
         is_usable = False
         try:
             if not self._is_cancelled and self._stop_stream():
-                is_usable = self._small(lambda link: link.wire.ask("ROLLBACK")) is not None
+                is_usable = self._small(_reset if self._has_run_native else _roll_back) is not None
         finally:
             self._owner.give(self._link, is_usable=is_usable and not self._is_cancelled)
 
@@ -181,8 +181,7 @@ class MySQLSession:
         texts: list[pa.Array] = []
         try:
             wire.until(None if self._deadline is None else self._deadline + GRACE)
-            use_mode(self._link, mode)
-            fields = wire.send(sql)
+            fields = self._sent(sql, mode, is_native=select is None)
             blocks = wire.rows(len(fields))
             if select is None and any(field.code == FLOAT for field in fields) and self._stop_stream():
                 fields = wire.send_prepared(sql)
@@ -216,6 +215,14 @@ class MySQLSession:
         finally:
             if number == self._number:
                 self._is_idle.set()
+
+    def _sent(self, sql: str, mode: str, *, is_native: bool) -> Sequence[Field]:
+        """The columns of a statement that runs now."""
+        use_mode(self._link, mode)
+        if is_native:
+            self._has_run_native = True
+            check_returns_rows(self._link.wire, sql)
+        return self._link.wire.send(sql)
 
     def _begin_statement(self) -> int:
         """The number of the statement that may now be sent; a reader of an earlier one is cut off."""
@@ -345,6 +352,18 @@ def _blocks(packets: Iterator[bytes], fields: Sequence[Field]) -> Iterator[list[
 
 def _without_columns(rows: int) -> pa.RecordBatch:
     return pa.RecordBatch.from_struct_array(pa.Array.from_buffers(pa.struct([]), rows, [None]))
+
+
+def _roll_back(link: Link) -> bool:
+    link.wire.ask("ROLLBACK")
+    return True
+
+
+def _reset(link: Link) -> bool:
+    """After a statement of the user's: a lock or a variable of the connection must not meet its next user."""
+    link.is_settled = False
+    link.wire.reset()
+    return True
 
 
 def _position(link: Link) -> str | None:

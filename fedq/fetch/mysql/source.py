@@ -169,7 +169,7 @@ class MySQLSource:
             if link.is_foreign:
                 return None
             with deadline(link, patience):
-                if link.is_new:
+                if not link.is_settled:
                     _settle(link)
                 answer = (task(link),)
             is_done = True
@@ -206,4 +206,4 @@ def _settle(link: Link) -> None:
         f" autocommit = 1, net_write_timeout = {PATIENT}, sql_select_limit = {2**64 - 1}, sql_big_selects = 1,"
         f" sql_auto_is_null = 0, completion_type = 0{cache}"
     )
-    link.mode, link.limit, link.is_new = SQL_MODE, None, False
+    link.mode, link.limit, link.is_new, link.is_settled = SQL_MODE, None, False, True

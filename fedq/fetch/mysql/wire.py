@@ -30,7 +30,7 @@ PATIENCE = 0.25
 FULL = 0xFFFFFF
 LOST = 2013
 MALFORMED = 2027
-_COM_QUERY, _COM_PREPARE, _COM_EXECUTE, _COM_FORGET = 0x03, 0x16, 0x17, 0x19
+_COM_QUERY, _COM_PREPARE, _COM_EXECUTE, _COM_FORGET, _COM_RESET = 0x03, 0x16, 0x17, 0x19, 0x1F
 _HEADER = struct.Struct("<I").unpack_from
 _FIELD = struct.Struct("<xHIBHBxx").unpack_from
 _MORE_RESULTS = 8
@@ -99,14 +99,28 @@ class Wire:
 
     def send_prepared(self, sql: str) -> tuple[Field, ...]:
         """The same by the binary protocol: the rows are to be had by `packets`."""
+        number, _ = self._prepare(sql)
+        self._command(struct.pack("<BIBI", _COM_EXECUTE, number, 0, 1))
+        self._prepared = number
+        return self._header()
+
+    def count_columns(self, sql: str) -> int:
+        """How many columns a statement's result has, without running it. Raises: as send."""
+        self._prepared, columns = self._prepare(sql)
+        return columns
+
+    def _prepare(self, sql: str) -> tuple[int, int]:
         self._command(bytes([_COM_PREPARE]) + sql.encode())
         number, columns, parameters = struct.unpack_from("<IHH", self._packet(), 1)
         for count in (parameters, columns):
             for _ in range(count + 1 if count else 0):  # their definitions come again with the rows
                 self._packet()
-        self._command(struct.pack("<BIBI", _COM_EXECUTE, number, 0, 1))
-        self._prepared = number
-        return self._header()
+        return number, columns
+
+    def reset(self) -> None:
+        """Make the connection as new: no transaction, no settings, no locks, no variables. Raises: as send."""
+        self._command(bytes([_COM_RESET]))
+        self._ended(self._packet())
 
     def packets(self) -> Iterator[bytes]:
         """The rows of the statement just sent, as they came."""

@@ -191,15 +191,15 @@ class PostgresConnection:
             spy.stop()
         return spy.columns()
 
-    def rollback(self) -> None:
+    def rollback(self, ending: str) -> None:
         """End the transaction without waiting; whatever uses the connection next waits for it."""
-        self.thread.start(self.settle())
+        self.thread.start(self.settle(ending))
 
-    async def settle(self) -> bool:
+    async def settle(self, ending: str) -> bool:
         """Wait until what ran before has ended, end the transaction; whether the connection is as new."""
         try:
             async with asyncio.timeout(_SETTLE_SECONDS):
-                await (await self.ready()).execute("ROLLBACK")
+                await (await self.ready()).execute(ending)
         except DRIVER_ERRORS:  # TimeoutError is one of them
             self.driver.terminate()
         return not self.is_closed

@@ -50,6 +50,7 @@ class PostgresSession:
         self._lock = threading.Lock()
         self._work: Future[Any] | None = None
         self._has_begun = self._has_snapshot = self._is_spoiled = False
+        self._ending = statements.ROLLBACK
         self._is_cancelled = self._is_closed = False
         self.received = 0
 
@@ -63,9 +64,11 @@ class PostgresSession:
     def native(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of one statement of the user's, which PostgreSQL itself holds to reading."""
         text, is_copied = statements.user_statement(sql)
-        outputs = self._call(self._native_outputs(sql))
+        self._ending = statements.ROLLBACK_AND_UNLOCK
+        # taken apart as it is sent: the server says that it is one statement, so its brackets close within it
+        outputs = self._call(self._native_outputs(text))
         if not is_copied:
-            yield self._fetched(sql, outputs)
+            yield self._fetched(text, outputs)
             return
         try:
             yield from self._batches(text, outputs)
@@ -90,7 +93,7 @@ class PostgresSession:
             self._connection.thread.start(self._settle())
             return
         if self._has_begun:
-            self._connection.rollback()
+            self._connection.rollback(self._ending)
         self._source.give(self._connection, is_usable=True)
 
     def __del__(self) -> None:
@@ -98,7 +101,7 @@ class PostgresSession:
             self.close()
 
     async def _settle(self) -> None:
-        is_usable = await self._connection.settle()
+        is_usable = await self._connection.settle(self._ending)
         self._source.give(self._connection, is_usable=is_usable)
 
     def _batches(self, sql: str, outputs: Sequence[Output]) -> Iterator[pa.RecordBatch]:

@@ -26,6 +26,9 @@ _SETTINGS = (
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + "".join(f"SET LOCAL {line}; " for line in _SETTINGS)
 SAVEPOINT = "SAVEPOINT fedq; "
 BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT fedq"
+ROLLBACK = "ROLLBACK"
+#: after a statement of the user's: a lock that it took for the whole connection would stay with it
+ROLLBACK_AND_UNLOCK = "ROLLBACK; SELECT pg_advisory_unlock_all()"
 
 _TOKEN = re.compile(
     r"""(?P<blank>\s+|--[^\n]*)|(?P<open>/\*)|(?P<end>;)|[eE]'(?:[^'\\]|\\.|'')*'|(?P<word>[^\W\d]\w*)|'(?:[^']|'')*'"""
@@ -79,28 +82,38 @@ def native_output(name: str, native: NativeType, written: str) -> Output:
 
 
 def user_statement(sql: str) -> tuple[str, bool]:
-    """A user's statement without semicolons, and whether COPY can send it (SHOW and EXPLAIN it cannot).
+    """A user's statement without semicolons at its end, and whether COPY sends it (SHOW and EXPLAIN it cannot).
 
     >>> user_statement("select 1; -- done")
     ('select 1  -- done', True)
 
-    Raises: NotAllowed, when it is no statement that reads.
+    The server holds it to reading whatever is overlooked here: COPY (…) takes no COMMIT, SET or LOCK, and what does not
+    go there begins with a word that is put in front here. Raises: NotAllowed, when it is no statement that reads.
     """
-    first, parts, at = "", [], 0
+    first, at, start, rest = "", 0, 0, 0
+    tail: list[str] = []
     while at < len(sql):
         token = _TOKEN.match(sql, at)
         assert token is not None  # the last alternative takes any character
         end = _comment_end(sql, token.end()) if token["open"] else token.end()
-        if not first and not token["blank"] and not token["open"]:
-            first = token[0].lower()
-        parts.append(" " if token["end"] else sql[at:end])
+        if token["blank"] or token["open"] or token["end"]:
+            tail.append(" " if token["end"] else sql[at:end])
+        else:
+            first, start = (first, start) if first else (token[0].lower(), at)
+            rest, tail = end, []  # a semicolon before this one stays, for the server to refuse
         at = end
-    if first not in (*_COPIED, *_FETCHED):
+    check_beginning(first)
+    text = sql[start:rest] + "".join(tail)
+    return (first.upper() + text[len(first) :], False) if first in _FETCHED else (text, True)
+
+
+def check_beginning(word: str) -> None:
+    """Refuse a statement by its first word. Raises: NotAllowed."""
+    if word not in (*_COPIED, *_FETCHED):
         raise NotAllowed(
-            f"a native statement begins with {first[:20].upper() or 'nothing'}, which does not read",
+            f"a native statement begins with {word[:20].upper() or 'nothing'}, which does not read",
             hint="Allowed: SELECT, WITH, VALUES, TABLE, SHOW, EXPLAIN.",
         )
-    return "".join(parts), first in _COPIED
 
 
 def _comment_end(sql: str, at: int) -> int:
