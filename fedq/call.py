@@ -116,7 +116,12 @@ def _limits(catalog: Catalog, options: Options) -> Limits:
     rows, most = policy.max_pull_rows, policy.max_pull_bytes
     if (told := options.get("max_pull")) is not None:
         rows, most = _read("max_pull", size, told)
-    return Limits(rows, most, policy.timeout if timeout is None else _read("timeout", seconds, timeout), limit)
+    return Limits(rows, most, time_limit(catalog, timeout), limit)
+
+
+def time_limit(catalog: Catalog, told: object) -> float | None:
+    """The seconds that a call may take: what it says itself, else what the policy says. Raises: ParameterError."""
+    return catalog.policy.timeout if told is None else _read("timeout", seconds, told)
 
 
 def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:

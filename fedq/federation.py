@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from fedq.bind.resolve import Placing
-from fedq.call import Call, Options, settle, shadowed
+from fedq.call import Call, Options, settle, shadowed, time_limit
 from fedq.catalog.config import find_catalog, load_catalog
 from fedq.catalog.model import Catalog, Relation
 from fedq.errors import CatalogError, FedqError, OrphanRows
@@ -37,6 +37,7 @@ from fedq.survey import check_catalog_live, list_columns, list_databases, list_t
 if TYPE_CHECKING:
     from fedq.result.report import Report
     from fedq.write.desk import Desk
+    from fedq.write.stoppable import Writing
     from fedq.write.transaction import Transaction
     from fedq.write.written import Written
 
@@ -69,6 +70,7 @@ class Federation:
             else Engine(catalog.policy.memory_limit, has_files=catalog.policy.local_files == "allow")
         )
         self._writers: Writers = shared._writers if shared else Writers(catalog.databases, self._sources.primary)
+        self._writing: set[Writing] = shared._writing if shared else set()
         self._pipeline: Pipeline = shared._pipeline if shared else Pipeline(self._sources, self._engine)
 
     def query(self, sql: str, params: Any = None, **options: Unpack[Options]) -> Result:
@@ -118,25 +120,29 @@ class Federation:
         is_pinned = self._sources in _pinned.get()
         return replace(call, reading=replace(call.reading, is_pinned=True)) if is_pinned else call
 
-    def execute(self, sql: str, params: Any = None, *, using: Any = None, native: str | None = None) -> Written:
+    def execute(
+        self, sql: str, params: Any = None, *, using: Any = None, native: str | None = None, timeout: Any = None
+    ) -> Written:
         """Run one INSERT, UPDATE or DELETE, or with `native=` any statement of one database, such as DDL.
 
-        What it reads may live anywhere; it writes to one database, all of it or nothing.
-        Raises: any `FedqError`, after which nothing is written.
+        What it reads may live anywhere; it writes to one database, all of it or nothing. `timeout` is in seconds, or a
+        text such as "5m".
+        Raises: any `FedqError`, after which nothing is written; `QueryCancelled` on Ctrl-C.
         """
         from fedq.write.execute import execute
 
-        return self._masked(lambda: execute(self._desk(), sql, params, using=using, native=native))
+        return self._masked(lambda: execute(self._desk(), sql, params, using=using, native=native, timeout=timeout))
 
-    def write(self, data: Any, table: str, *, mode: str = "append", using: Any = None) -> Written:
+    def write(self, data: Any, table: str, *, mode: str = "append", using: Any = None, timeout: Any = None) -> Written:
         """Write a DataFrame, Arrow, a `Result` or a list of dicts into a logical table.
 
         `mode` is append, upsert (by key) or replace. Rows that fedq loaded go back to where they came from, unless
-        `using` says otherwise. Raises: any `FedqError`, after which nothing is written.
+        `using` says otherwise. `timeout` is in seconds, or a text such as "5m".
+        Raises: any `FedqError`, after which nothing is written; `QueryCancelled` on Ctrl-C.
         """
         from fedq.write.rows import write
 
-        return self._masked(lambda: write(self._desk(), data, table, mode=mode, using=using))
+        return self._masked(lambda: write(self._desk(), data, table, mode=mode, using=using, timeout=timeout))
 
     def transaction(self, *, atomic: bool = True) -> Transaction:
         """A context manager: what is written within it is committed together, at its end, or not at all.
@@ -157,14 +163,18 @@ class Federation:
     def _desk(self) -> Desk:
         from fedq.write.desk import Desk
 
-        return Desk(self.catalog, self._placing, self._sources, self._writers, self._read, self._engine.connection)
+        return Desk(
+            self.catalog, self._placing, self._sources, self._writers, self._read, self._engine.connection,
+            self._writing, lambda told: time_limit(self.catalog, told),
+        )  # fmt: skip
 
-    def _read(self, sql: str, params: Any, placing: Placing, inside: Mapping[str, Any]) -> Any:
+    def _read(self, sql: str, params: Any, placing: Placing, inside: Mapping[str, Any], writing: Writing) -> Any:
         """The rows of a query that is part of a write; `inside` are the databases of its transaction."""
         call = settle(sql, params, self.catalog, self._placing, {})
         # what a write is made of is read where it was written
+        limits = replace(call.limits, timeout=None)  # the write as a whole has one
         call = replace(call, placing=placing, extra={**call.extra, **inside}, reading=Reading(is_pinned=True))
-        return self._pipeline.read_once(call)
+        return self._pipeline.read_once(replace(call, limits=limits), writing.reach)
 
     def _within(self, call: Call) -> Call:
         """The call, reading the databases of the transaction around it as that sees them; a native text never does,
@@ -264,6 +274,8 @@ class Federation:
     def cancel(self) -> None:
         """Stop what is running, here and in the databases; the stopped calls raise `QueryCancelled`."""
         self._pipeline.cancel()
+        for writing in tuple(self._writing):
+            writing.stop()
 
     def close(self) -> None:
         """Close every connection. A view closes nothing: it shares its federation's."""
@@ -345,6 +357,8 @@ def explain(sql: str, params: Any = None, *, analyze: bool = False, **options: U
     return default().explain(sql, params, analyze=analyze, **options)
 
 
-def execute(sql: str, params: Any = None, *, using: Any = None, native: str | None = None) -> Written:
+def execute(
+    sql: str, params: Any = None, *, using: Any = None, native: str | None = None, timeout: Any = None
+) -> Written:
     """`Federation.execute` on the default federation."""
-    return default().execute(sql, params, using=using, native=native)
+    return default().execute(sql, params, using=using, native=native, timeout=timeout)

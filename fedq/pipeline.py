@@ -64,9 +64,17 @@ class Pipeline:
         """What would run where; nothing is pulled."""
         return self._conduct(call, lambda call, run, bench: self._plan(call, bench))
 
-    def read_once(self, call: Call) -> pa.Table:
-        """The rows of a query that is part of a write: not asked again, for an error has ended the transaction."""
-        return self._conduct(call, self._answer).table
+    def read_once(self, call: Call, reach: Callable[[Callable[[], None]], None]) -> pa.Table:
+        """The rows of a query that is part of a write: not asked again, for an error has ended the transaction.
+
+        `reach` is told what stops it.
+        """
+
+        def answer(call: Call, run: Run, bench: Bench) -> Answer:
+            reach(run.cancel)
+            return self._answer(call, run, bench)
+
+        return self._conduct(call, answer).table
 
     def cancel(self) -> None:
         """Stop every call that is running, here and in the databases."""

@@ -112,6 +112,13 @@ class Writer(Protocol):
     def run(self, sql: str) -> int:
         """One statement in the database's own dialect; returns the rows it changed, -1 where it does not say."""
 
+    def interrupt(self) -> None:
+        """Stop the statement that runs, in the database too; what was begun is then to be rolled back.
+
+        From any thread, and again while it runs: the first may come before the statement does. Nothing happens where
+        none runs.
+        """
+
     def prepare(self) -> None:
         """The first phase of a two-phase commit; afterwards only commit_prepared or rollback_prepared."""
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from fedq.write.stoppable import Writing
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -29,10 +31,14 @@ class Desk:
     placing: Placing
     sources: Sources
     writers: Writers
-    read: Callable[[str, Mapping[str, Any], Placing, Mapping[str, Source]], pa.Table]
-    """Runs a query; the mapping holds databases that are read within a transaction."""
+    read: Callable[[str, Mapping[str, Any], Placing, Mapping[str, Source], Writing], pa.Table]
+    """Runs a query as a part of a write; the mapping holds databases that are read within its transaction."""
     connect: Callable[[], duckdb.DuckDBPyConnection]
     """A connection to the local engine."""
+    running: set[Writing]
+    """The writes that run now."""
+    time_limit: Callable[[object], float | None]
+    """The seconds that a write may take, by what the call says of it."""
 
     def commit(self, writer: Writer) -> Position | None:
         """Commit, and let later reads of this federation know; also when the answer was lost on the way."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedq.bind.params import bind_params
 from fedq.bind.resolve import Placing
+from fedq.catalog.model import Database
 from fedq.errors import InvalidQuery, NotAllowed, ParameterError
 from fedq.fetch.writer import Begin, Conflict, check_native
 from fedq.sql import exp
@@ -24,6 +25,7 @@ from fedq.write.fit import Place, fit
 from fedq.write.keys import distinct, refuse_twins
 from fedq.write.rows import check_nulls
 from fedq.write.statement import Statement, parse_statement
+from fedq.write.stoppable import Writing, conduct
 from fedq.write.transaction import Transaction, current, in_transaction
 from fedq.write.written import Written
 
@@ -38,21 +40,23 @@ def execute(
     *,
     using: str | Mapping[str, str] | None = None,
     native: str | None = None,
+    timeout: float | str | None = None,
 ) -> Written:
-    """Run one writing statement.
+    """Run one writing statement; `timeout` in seconds, or a text such as "5m".
 
     Raises: any `FedqError`; after one, nothing of it is written.
     """
     if not isinstance(sql, str):
         raise ParameterError(f"the statement must be text, not {type(sql).__name__}", hint="Pass SQL as a str.")
+    seconds = desk.time_limit(timeout)
     if native is not None:
-        return _native(desk, sql, params, native)
+        return _native(desk, sql, params, native, seconds)
     text, values = bind_params(sql, params)
     statement, placing = parse_statement(text), desk.placing.narrowed(using)
-    return in_transaction(desk, lambda around: _run(around, statement, values, placing))
+    return in_transaction(desk, lambda around: _run(around, statement, values, placing), seconds)
 
 
-def _native(desk: Desk, sql: str, params: Any, name: str) -> Written:
+def _native(desk: Desk, sql: str, params: Any, name: str, timeout: float | None) -> Written:
     """A statement as written, in the database's own dialect."""
     if params:
         hint = "Write the values into the text, or execute without native=."
@@ -61,15 +65,25 @@ def _native(desk: Desk, sql: str, params: Any, name: str) -> Written:
     check_writable(database)
     check_native(sql)
     if current(desk) is not None:
-        return in_transaction(desk, lambda around: (around.writer(name).run(sql), (name,)))
+        return in_transaction(desk, lambda around: (around.writer(name).run(sql), (name,)), timeout)
+    return conduct(desk.running, lambda writing: _alone(desk, sql, database, writing), timeout)
+
+
+def _alone(desk: Desk, sql: str, database: Database, writing: Writing) -> Written:
+    """A native statement without a transaction around it: what it did lasts when it is done."""
+    name = database.name
     writer = desk.writers.take(name)
     is_usable = False
     try:
+        writing.reach(writer.interrupt)
         writer.begin(Begin(is_read_only=database.read_only, is_autocommit=True))
+        writing.check()
         rows = writer.run(sql)
+        writing.settle()
         position = desk.commit(writer)
         is_usable = True
     finally:
+        writing.leave()
         desk.writers.give(writer, is_usable=is_usable)
     return Written(rows, (name,), {name: position} if position is not None else {})
 
@@ -90,7 +104,7 @@ def _insert(
 ) -> int:
     _refuse_defaults(statement)
     writer = around.writer(target.database)
-    rows = around.desk.read(f"{statement.prefix} {statement.query}", values, placing, around.inside)
+    rows = around.read(f"{statement.prefix} {statement.query}", values, placing)
     if statement.columns is not None:
         columns = [target.column(name, text=statement.text, span=span) for name, span in statement.columns]
     elif statement.is_by_name:
@@ -186,7 +200,7 @@ def _affected(
         statement.prefix, f"SELECT {outputs} FROM {source}", f", {statement.others}" if statement.others else "",
         f"WHERE {statement.condition}" if statement.condition else "",
     ]  # fmt: skip
-    rows = around.desk.read(" ".join(part for part in parts if part), values, placing, around.inside)
+    rows = around.read(" ".join(part for part in parts if part), values, placing)
     count = len(target.identity)
     return distinct(rows, count, target, around.desk.connect(), is_counted=not target.key)
 

@@ -34,9 +34,15 @@ _MODES = ("append", "upsert", "replace")
 
 
 def write(
-    desk: Desk, data: Any, table: str, *, mode: str = "append", using: str | Mapping[str, str] | None = None
+    desk: Desk,
+    data: Any,
+    table: str,
+    *,
+    mode: str = "append",
+    using: str | Mapping[str, str] | None = None,
+    timeout: float | str | None = None,
 ) -> Written:
-    """Write rows into a logical table.
+    """Write rows into a logical table; `timeout` in seconds, or a text such as "5m".
 
     Raises: any `FedqError`; after one, nothing is written.
     """
@@ -44,6 +50,7 @@ def write(
         near = nearest(str(mode), _MODES)
         hint = f"Did you mean {near!r}?" if near else f"Use one of {', '.join(_MODES)}."
         raise ParameterError(f"mode cannot be {mode!r}", hint=hint)
+    seconds = desk.time_limit(timeout)
     node, text = _node(table)
     rows = to_arrow(data)
     placing = desk.placing.narrowed(using)
@@ -59,7 +66,7 @@ def write(
             places.append(target.database)
         return total, tuple(dict.fromkeys(places))
 
-    return in_transaction(desk, work)
+    return in_transaction(desk, work, seconds)
 
 
 def _node(table: str) -> tuple[exp.Table, str]:

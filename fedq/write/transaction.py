@@ -21,13 +21,17 @@ from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fedq.errors import DatabaseError, FedqError, NotAllowed, QueryCancelled
+from fedq.bind.resolve import Placing
+from fedq.errors import DatabaseError, FedqError, NotAllowed
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Begin, Conflict, Position, Writer
 from fedq.write.journal import Entry, new_gid
+from fedq.write.stoppable import Writing, conduct
 from fedq.write.written import Written
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from fedq.write.desk import Desk
 
 T = TypeVar("T")
@@ -47,6 +51,7 @@ class Transaction:
         self._failure: BaseException | None = None
         self._token: Token[tuple[Transaction, ...]] | None = None
         self._rows = 0
+        self._writing: Writing | None = None
         self.written: Written | None = None
         """What the transaction did, once it is committed."""
 
@@ -56,11 +61,17 @@ class Transaction:
 
         return execute(self.desk, sql, params, **options)
 
-    def write(self, data: Any, table: str, *, mode: str = "append", using: str | None = None) -> Written:
+    def write(self, data: Any, table: str, **options: Any) -> Written:
         """`Federation.write`, within this transaction."""
         from fedq.write.rows import write
 
-        return write(self.desk, data, table, mode=mode, using=using)
+        return write(self.desk, data, table, **options)
+
+    def read(self, sql: str, params: Mapping[str, Any], placing: Placing) -> pa.Table:
+        """The rows of a query that a write is made of, as the transaction sees them."""
+        assert self._writing is not None
+        with self._writing.within():
+            return self.desk.read(sql, params, placing, self.inside, self._writing)
 
     @property
     def inside(self) -> Mapping[str, Source]:
@@ -75,11 +86,15 @@ class Transaction:
             raise self._failed()
         writer = self.desk.writers.take(name)
         try:
+            if self._writing is not None:
+                self._writing.reach(writer.interrupt)
             gid = f"{self._gid}:{name}"[:60] if self._gid is not None and self._is_atomic else None
             writer.begin(Begin(gid, is_read_only=self.desk.catalog.database(name).read_only))
             if self._writers and self._is_atomic:
                 self._check_together(writer)
         except BaseException:
+            if self._writing is not None:
+                self._writing.leave()
             writer.rollback()
             self.desk.writers.give(writer, is_usable=False)
             raise
@@ -98,15 +113,22 @@ class Transaction:
             )
             raise NotAllowed(message, hint=hint, databases=(*self._writers, newcomer.name))
 
-    def attempt(self, work: Callable[[Transaction], tuple[int, tuple[str, ...]]]) -> Written:
-        """Do one write; when it fails, the transaction as a whole has failed."""
+    def attempt(self, work: Callable[[Transaction], tuple[int, tuple[str, ...]]], writing: Writing) -> Written:
+        """Do one write; when it fails or is stopped, the transaction as a whole has failed."""
         if self._failure is not None:
             raise self._failed()
         try:
+            self._writing = writing
+            for writer in self._writers.values():
+                writing.reach(writer.interrupt)
             rows, databases = work(self)
+            writing.decide()
         except BaseException as error:
+            writing.leave()
             self._failure = error
             raise
+        finally:
+            self._writing = None
         self._rows += max(rows, 0)
         return Written(rows, databases)
 
@@ -183,9 +205,11 @@ class Transaction:
 
     def rollback(self) -> None:
         """Undo everything that is not committed."""
-        for writer in self._writers.values():
-            writer.rollback()
-        self._release(is_usable=False)
+        try:
+            for writer in self._writers.values():
+                writer.rollback()
+        finally:  # also when Ctrl-C comes again: to close a connection undoes what was done on it
+            self._release(is_usable=False)
 
     def _release(self, *, is_usable: bool) -> None:
         writers, self._writers = self._writers, {}
@@ -202,9 +226,18 @@ class Transaction:
         if self._token is not None:
             _active.reset(self._token)
         if kind is None:
-            self.commit()
+            conduct(self.desk.running, self._decided)
         else:
             self.rollback()
+
+    def _decided(self, writing: Writing) -> None:
+        """Commit, unless it is stopped before."""
+        try:
+            writing.decide()
+        except BaseException:
+            self.rollback()
+            raise
+        self.commit()
 
 
 def around(sources: object) -> Transaction | None:
@@ -217,15 +250,21 @@ def current(desk: Desk) -> Transaction | None:
     return around(desk.sources)
 
 
-def in_transaction(desk: Desk, work: Callable[[Transaction], tuple[int, tuple[str, ...]]]) -> Written:
+def in_transaction(
+    desk: Desk, work: Callable[[Transaction], tuple[int, tuple[str, ...]]], timeout: float | None = None
+) -> Written:
     """Do one write: in the transaction around it, or in one of its own, again when others changed the same rows."""
     outer = current(desk)
     if outer is not None:
-        return outer.attempt(work)
+        return conduct(desk.running, lambda writing: outer.attempt(work, writing), timeout)
+    return conduct(desk.running, lambda writing: _by_itself(desk, work, writing), timeout)
+
+
+def _by_itself(desk: Desk, work: Callable[[Transaction], tuple[int, tuple[str, ...]]], writing: Writing) -> Written:
     for attempt in range(1, _ATTEMPTS + 1):
         alone = Transaction(desk, is_alone=True)
         try:
-            written = alone.attempt(work)
+            written = alone.attempt(work, writing)
             done = alone.commit()
             return Written(written.rows, written.databases, done.positions)
         except Conflict:
@@ -233,9 +272,7 @@ def in_transaction(desk: Desk, work: Callable[[Transaction], tuple[int, tuple[st
             if attempt == _ATTEMPTS:
                 raise
             time.sleep(random.uniform(0.001, 0.01) * 2**attempt)
-        except KeyboardInterrupt as stop:
-            alone.rollback()
-            raise (stop if isinstance(stop, QueryCancelled) else QueryCancelled("the write was stopped")) from None
+            writing.again()
         except BaseException:
             alone.rollback()
             raise

@@ -272,7 +272,7 @@ class AlchemySession:
 
     def __init__(self, source: AlchemySource, connection: sa.Connection, timeout: float | None) -> None:
         self._source, self._connection = source, connection
-        self._stopper = Stopper(source.name, timeout, self._interrupt)
+        self._stopper = Stopper(source.name, timeout, lambda: stop_driver(connection))
         self.received = 0
 
     def read(self, select: Select) -> Iterator[pa.RecordBatch]:
@@ -332,14 +332,6 @@ class AlchemySession:
         """Stop the running statement as far as the driver can; from any thread, idempotent."""
         self._stopper.cancel()
 
-    def _interrupt(self) -> None:
-        driver: Any = self._connection.connection.driver_connection
-        for name in ("interrupt", "cancel_safe", "cancel", "close"):
-            if (stop := getattr(driver, name, None)) is not None:
-                with suppress(self._connection.dialect.loaded_dbapi.Error):  # the statement may have ended by itself
-                    stop()
-                return
-
     def close(self) -> None:
         """Roll back and give the connection back; after a stop it is thrown away."""
         if self._stopper.close():
@@ -347,6 +339,16 @@ class AlchemySession:
                 if self._stopper.has_stopped:
                     self._connection.invalidate()
                 self._connection.close()
+
+
+def stop_driver(connection: sa.Connection) -> None:
+    """Stop the statement that runs as far as the driver can; from any thread."""
+    driver: Any = connection.connection.driver_connection
+    for name in ("interrupt", "cancel_safe", "cancel", "close"):
+        if (stop := getattr(driver, name, None)) is not None:
+            with suppress(connection.dialect.loaded_dbapi.Error):  # the statement may have ended by itself
+                stop()
+            return
 
 
 def _requoted(sql: str, dialect: Any) -> str:

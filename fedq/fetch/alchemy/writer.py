@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from fedq.catalog.schema import TableSchema
 from fedq.errors import FedqError, NotAllowed
-from fedq.fetch.alchemy.source import AlchemySession, AlchemySource
+from fedq.fetch.alchemy.source import AlchemySession, AlchemySource, stop_driver
 from fedq.fetch.source import Session, Source
 from fedq.fetch.writer import Begin, OnePhase, Position, WriterSource, columns_of, unfit
 
@@ -131,6 +131,11 @@ class AlchemyWriter(OnePhase):
     def _guarded(self, work: Callable[[], Answer], sql: str) -> Answer:
         with self._plain.translated(sql):
             return work()
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs, as far as the driver can."""
+        if (connection := self._connection) is not None:
+            stop_driver(connection)
 
     def commit(self) -> Position | None:
         """Make it last."""

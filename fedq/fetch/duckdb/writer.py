@@ -154,6 +154,11 @@ class DuckDBWriter(OnePhase):
         """A reading session in this transaction."""
         return _Session(self.name, self.cursor, timeout=None, done=lambda: None)
 
+    def interrupt(self) -> None:
+        """Stop the statement that runs."""
+        if (cursor := self._cursor) is not None:
+            cursor.interrupt()
+
     def commit(self) -> Position | None:
         """Make it last."""
         self._guarded(lambda: self.cursor.execute("COMMIT"), None)

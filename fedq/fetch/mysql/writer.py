@@ -41,6 +41,8 @@ _STATEMENT = 1 << 20
 _KEYS, _JOINED = 900, 400
 #: fewer rows than this are one INSERT
 _FEW = 100
+#: KILL QUERY that a statement may survive, some seconds in all; then the connection is cut
+_KILLS = 12
 _NO_LOCAL = (1148, 3948, 3950, 4166)
 _CONFLICTS = (1205, 1213, 1020)
 _TAKEN = (1062, 1586)
@@ -72,6 +74,8 @@ class MySQLWriter:
         self._begin = Begin()
         self._is_prepared = False
         self._has_local = True
+        self._is_running = self._is_stopped = False
+        self._kills = 0
 
     @property
     def link(self) -> Link:
@@ -81,7 +85,7 @@ class MySQLWriter:
 
     def begin(self, begin: Begin) -> None:
         """Start a transaction."""
-        self._begin, self._is_prepared = begin, False
+        self._begin, self._is_prepared, self._is_stopped, self._kills = begin, False, False, 0
         is_old = self._link is not None
         if self._link is None or self._link.wire.is_broken or self._link.is_foreign:
             self._link, is_old = self._connected(), False
@@ -266,6 +270,7 @@ class MySQLWriter:
         from pymysql import MySQLError
 
         wire = self.link.wire
+        self._is_running = True
         try:
             wire.until(None)
             wire._command(b"\x03" + sql.encode())
@@ -287,6 +292,24 @@ class MySQLWriter:
         except BaseException:  # Ctrl-C: what the server does now is not known
             wire.is_broken = True
             raise
+        finally:
+            self._is_running = False
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs, by KILL QUERY over another connection; one that does not end is cut off."""
+        from pymysql import MySQLError
+
+        link, self._is_stopped = self._link, True
+        if link is None or not self._is_running:
+            return
+        self._kills += 1
+        try:
+            with self._plain.side() as side:
+                side.wire.ask(f"KILL QUERY {link.id}")
+        except (FedqError, MySQLError, TimeoutError):
+            self._kills = _KILLS
+        if self._kills >= _KILLS:
+            link.shut_down()
 
     def _has_rows(self, first: bytes) -> FedqError:
         self.link.wire.is_broken = True
@@ -297,6 +320,8 @@ class MySQLWriter:
         line, number = self.link.wire._socket, 2
         try:
             for piece in pieces:
+                if self._is_stopped:
+                    break
                 for start in range(0, len(piece), FULL - 1):
                     part = memoryview(piece)[start : start + FULL - 1]
                     line.sendall(struct.pack("<I", len(part) | (number & 0xFF) << 24))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
 import asyncpg
@@ -18,7 +19,14 @@ import pyarrow as pa
 
 from fedq.catalog.schema import Column, TableSchema
 from fedq.dialects.postgres import POSTGRES
-from fedq.errors import ConnectionLost, DatabaseError, FedqError, ReadOnlyError, ValueNotRepresentable
+from fedq.errors import (
+    ConnectionLost,
+    DatabaseError,
+    FedqError,
+    QueryCancelled,
+    ReadOnlyError,
+    ValueNotRepresentable,
+)
 from fedq.fetch import tabtext
 from fedq.fetch.postgres import outgoing
 from fedq.fetch.postgres.connection import PostgresConnection
@@ -40,6 +48,8 @@ _POSITION = (
     "SELECT pg_current_wal_flush_lsn()::text, (SELECT system_identifier FROM pg_control_system())::text,"
     " substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 )
+#: seconds for a rollback; then the connection is cut, which is one too
+_UNDO_SECONDS = 10.0
 _CONFLICTS = ("40001", "40P01")
 _KNOWN = re.compile(
     r"(smallint|integer|bigint|numeric|boolean|text|character|uuid|date|time|timestamp|bytea|real|double)"
@@ -54,6 +64,8 @@ class PostgresWriter:
     def __init__(self, source: PostgresSource) -> None:
         self.name, self._plain = source.name, source
         self._connection: PostgresConnection | None = None
+        self._work: Future[Any] | None = None
+        self._was_stopped = False
         self._begin = Begin()
         self._is_prepared = self._is_open = False
 
@@ -192,7 +204,10 @@ class PostgresWriter:
                     raise unfit(self.name, schema.table, column, row, array[row].as_py(), reason)
 
     def _call(
-        self, work: Callable[[asyncpg.Connection], Awaitable[T]], place: tuple[TableSchema, pa.Table] | None = None
+        self,
+        work: Callable[[asyncpg.Connection], Awaitable[T]],
+        place: tuple[TableSchema, pa.Table] | None = None,
+        seconds: float | None = None,
     ) -> T:
         connection = self._connection
         assert connection is not None
@@ -200,14 +215,25 @@ class PostgresWriter:
         async def run() -> T:
             return await work(await connection.ready())
 
+        self._work = work_ = connection.thread.submit(run())
         try:
-            return connection.thread.call(run())
+            return work_.result(seconds)
+        except CancelledError:  # `interrupt`: the driver has told the server, and the next statement waits for that
+            self._was_stopped = True
+            raise QueryCancelled from None
         except DRIVER_ERRORS as error:
             raise self._explained(error, place) from without_frames(error)
         except BaseException:  # Ctrl-C: what the server does now is not known
             connection.abort()
             self._connection = None
             raise
+        finally:
+            work_.cancel()
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs."""
+        if (work := self._work) is not None:
+            work.cancel()
 
     def _explained(self, error: BaseException, place: tuple[TableSchema, pa.Table] | None) -> FedqError:
         state = getattr(error, "sqlstate", None) or ""
@@ -264,9 +290,10 @@ class PostgresWriter:
             return
         gid = POSTGRES.text(self._begin.gid or "")
         try:
-            self._call(lambda driver: driver.execute(f"ROLLBACK PREPARED {gid}" if self._is_prepared else "ROLLBACK"))
+            text = f"ROLLBACK PREPARED {gid}" if self._is_prepared else "ROLLBACK"
+            self._call(lambda driver: driver.execute(text), seconds=_UNDO_SECONDS)
             self._is_open = False
-        except FedqError:
+        except (FedqError, QueryCancelled):
             self.close()
 
     def in_doubt(self) -> Sequence[str]:
@@ -283,6 +310,8 @@ class PostgresWriter:
         """Close the connection; what was not committed is undone."""
         connection, self._connection = self._connection, None
         if connection is not None:
+            if self._was_stopped:  # a connection that is cut forgets that the server was to be told
+                connection.thread.call(connection.settle())
             self._plain._drop(connection)
 
 

@@ -21,7 +21,7 @@ from fedq.fetch.failures import timed_out
 #: `PRAGMA table_list` and STRICT tables
 _OLDEST = (3, 37, 0)
 #: SQLite instructions between two looks at the clock: a few milliseconds
-_STEPS = 100_000
+STEPS = 100_000
 _READS = (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_RECURSIVE)
 _CHANGES = (sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE)
 _REFUSED_FUNCTIONS = ("load_extension", "fts3_tokenizer")
@@ -91,7 +91,7 @@ class Connection:
 
         Raises: ConnectionFailed, QueryCancelled, QueryTimeout.
         """
-        self.raw.set_progress_handler(limit.reached, _STEPS)
+        self.raw.set_progress_handler(limit.reached, STEPS)
         give_up = time.monotonic() + self.busy_timeout
         pause = 0.001
         while True:
@@ -105,7 +105,7 @@ class Connection:
                     raise limit.error(self.database) from error
                 if primary_code(error) not in _LOCKS or time.monotonic() > give_up:
                     raise explained(error, self.database, self.path, is_opening=True) from error
-                self.raw.set_progress_handler(limit.reached, _STEPS)
+                self.raw.set_progress_handler(limit.reached, STEPS)
             time.sleep(pause)
             pause = min(0.05, pause * 2)
 

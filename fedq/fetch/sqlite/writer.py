@@ -22,7 +22,7 @@ from fedq.catalog.schema import Column, TableSchema
 from fedq.dialects.sqlite import SQLITE
 from fedq.errors import FedqError, NotAllowed
 from fedq.fetch.source import Session, Source
-from fedq.fetch.sqlite.connection import Connection, Limit, explained, identity, primary_code
+from fedq.fetch.sqlite.connection import STEPS, Connection, Limit, explained, identity, primary_code
 from fedq.fetch.sqlite.source import SQLiteSession, SQLiteSource
 from fedq.fetch.writer import Begin, Conflict, OnePhase, Position, WriterSource, columns_of, unfit
 
@@ -43,17 +43,18 @@ class Unfit(ValueError):
 class _Connection(Connection):
     """A connection that may write."""
 
-    def __init__(self, source: SQLiteSource, mode: str) -> None:
+    def __init__(self, source: SQLiteSource, mode: str, limit: Limit) -> None:
         self.database, self.path, self.busy_timeout = source.name, source._path, source._busy_timeout
         self.identity = identity(self.path)
         try:
             self.raw = sqlite3.connect(
-                f"file:{quote(str(self.path))}?mode={mode}", uri=True, timeout=self.busy_timeout, isolation_level=None,
+                f"file:{quote(str(self.path))}?mode={mode}", uri=True, timeout=0, isolation_level=None,
                 check_same_thread=False,
             )  # fmt: skip
         except sqlite3.Error as error:
             raise explained(error, self.database, self.path, is_opening=True) from error
         self.raw.execute("PRAGMA foreign_keys = ON")
+        self.raw.set_progress_handler(limit.reached, STEPS)
 
 
 class SQLiteWriter(OnePhase):
@@ -63,14 +64,16 @@ class SQLiteWriter(OnePhase):
         self.name, self._plain = source.name, source
         self._connection: _Connection | None = None
         self._is_own = True
+        self._limit = Limit()
 
     def begin(self, begin: Begin) -> None:
         """Open the file and take the writer's place. Raises: ConnectionFailed where another holds it."""
-        self._connection = _Connection(self._plain, "ro" if begin.is_read_only else "rw")
+        self._connection = _Connection(self._plain, "ro" if begin.is_read_only else "rw", self._limit)
         if begin.is_read_only:
             self.raw.execute("PRAGMA query_only = ON")
         elif not begin.is_autocommit:
             self._wait()
+        self.raw.execute(f"PRAGMA busy_timeout = {self._plain._busy_timeout * 1000:.0f}")
         self.raw.set_authorizer(self._authorize)
 
     def _wait(self) -> None:
@@ -81,6 +84,8 @@ class SQLiteWriter(OnePhase):
                 self.raw.execute("BEGIN IMMEDIATE")
                 return
             except sqlite3.Error as error:
+                if self._limit.reached():
+                    raise self._limit.error(self.name) from error
                 if primary_code(error) not in _LOCKS or time.monotonic() > give_up:
                     self.close()
                     raise explained(error, self.name, self._plain._path, is_opening=True) from error
@@ -160,7 +165,9 @@ class SQLiteWriter(OnePhase):
         columns = columns_of(schema, data)
         makers = [stored(column) for column in columns]
         row = 0
-        for batch in data.to_batches(50_000):
+        for batch in data.combine_chunks().to_batches(20_000):
+            if self._limit.reached():  # an interrupt that comes between two rows finds nothing to interrupt
+                raise self._limit.error(self.name)
             lists = [
                 _each(array.to_pylist(), maker, lambda at, value, why, column=column, start=row: unfit(  # type: ignore[misc]
                     self.name, schema.table, column, start + at, value, why
@@ -181,9 +188,15 @@ class SQLiteWriter(OnePhase):
         except (sqlite3.Error, sqlite3.Warning, OverflowError) as error:
             if isinstance(error, OverflowError):  # a number beyond 64 bits in a statement of the user's own
                 raise NotAllowed(f"database {self.name!r}: {error}", database=self.name) from error
+            if primary_code(error) == sqlite3.SQLITE_INTERRUPT:
+                raise self._limit.error(self.name) from error
             if primary_code(error) in _LOCKS:
                 raise Conflict(f"database {self.name!r} is locked", database=self.name) from error
             raise explained(error, self.name, self._plain._path, sql=sql) from error
+
+    def interrupt(self) -> None:
+        """Stop the statement that runs; SQLite asks itself every few milliseconds."""
+        self._limit.is_cancelled = True
 
     def commit(self) -> Position | None:
         """Make it last."""
