@@ -1,11 +1,12 @@
 #!/bin/sh
-# Installs PostgreSQL and MariaDB for the tests where that can be done (root and apt). Never fails: what is missing after
-# this is skipped, counted and printed by the tests. PostgreSQL also comes as a wheel, with the extra `test`.
+# Installs PostgreSQL, MariaDB and PgBouncer for the tests where that can be done (root and apt). Never fails: what is
+# missing after this is skipped, counted and printed by the tests. PostgreSQL also comes as a wheel, with the extra `test`.
 missing=
 [ -n "${FEDQ_PGBIN:-}" ] || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
     missing=postgresql
 [ -x build/mariadb/usr/sbin/mariadbd ] || PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mariadbd >/dev/null ||
     missing="$missing mariadb-server"
+PATH=$PATH:/usr/sbin:/usr/local/sbin command -v pgbouncer >/dev/null || missing="$missing pgbouncer"
 [ -n "$missing" ] || exit 0
 
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -14,6 +15,7 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     sh scripts/apt.sh $missing || echo "==> could not install $missing; the tests that need it are skipped and counted"
     exit 0
 fi
+case $missing in *pgbouncer*) echo "==> no PgBouncer installed: what needs it is skipped and counted" ;; esac
 case $missing in *postgresql*) echo "==> no PostgreSQL installed: the tests use the wheel's, if there is one" ;; esac
 case $missing in
     *mariadb*)

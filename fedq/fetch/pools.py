@@ -29,6 +29,11 @@ class Pool(Generic[C]):
         self._is_closed = False
         self._changed = threading.Condition()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all connections are in use."""
+        return self._busy >= self._size
+
     def take(self) -> C:
         """An idle connection or a new one; waits up to `wait` seconds for one to be given back."""
         with self._changed:

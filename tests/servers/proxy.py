@@ -25,11 +25,14 @@ CHUNK = 16384
 
 
 class FaultProxy:
-    """The proxy as the tests hold it. Its process ends with `stop`, or with the process that started it."""
+    """The proxy as the tests hold it. Its process ends with `stop`, or with the process that started it.
 
-    def __init__(self, upstream_port: int) -> None:
+    It listens on a free port of `host`, or on `port`.
+    """
+
+    def __init__(self, upstream_port: int, host: str = HOST, port: int = 0) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, str(upstream_port)],
+            [sys.executable, "-I", "-S", __file__, str(upstream_port), host, str(port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -110,9 +113,9 @@ class _Line:
 class _Proxy:
     """The proxy inside its own process."""
 
-    def __init__(self, upstream_port: int) -> None:
+    def __init__(self, upstream_port: int, host: str, port: int) -> None:
         self.upstream_port = upstream_port
-        self.port = 0
+        self.host, self.port = host, port
         self.mode = "pass"
         self.argument = 0.0
         self.delay = 0.0
@@ -127,7 +130,7 @@ class _Proxy:
 
     async def listen(self) -> None:
         if self.server is None:
-            self.server = await asyncio.start_server(self.connected, HOST, self.port, limit=4 * CHUNK)
+            self.server = await asyncio.start_server(self.connected, self.host, self.port, limit=4 * CHUNK)
             self.port = self.server.sockets[0].getsockname()[1]
 
     def refuse(self) -> None:
@@ -231,9 +234,9 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def serve(upstream_port: int) -> None:
+async def serve(upstream_port: int, host: str, port: int) -> None:
     """Run the proxy until standard input ends."""
-    proxy = _Proxy(upstream_port)
+    proxy = _Proxy(upstream_port, host, port)
     await proxy.listen()
     commands = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(commands), sys.stdin)
@@ -247,4 +250,4 @@ async def serve(upstream_port: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1])))
+    asyncio.run(serve(int(sys.argv[1]), sys.argv[2], int(sys.argv[3])))

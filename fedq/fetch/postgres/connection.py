@@ -15,8 +15,9 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import CancelledError, Future
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
@@ -30,6 +31,7 @@ from fedq.fetch.postgres.loopthread import LoopThread
 
 _FIRST_BLOCK, _LARGEST_BLOCK = 1 << 18, 1 << 22
 _BLOCKS_AHEAD = 3
+_KEPT_STATEMENTS = 100
 _SETTLE_SECONDS = 1.5
 _KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 _SSL_OPTIONS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
@@ -84,8 +86,8 @@ def target_of(database: Database) -> Target:
     )
 
 
-async def connect(target: Target, password: str | None) -> asyncpg.Connection:
-    """A new connection. Raises: what asyncpg raises."""
+async def connect(target: Target, password: str | None, *, is_pooled: bool = False) -> asyncpg.Connection:
+    """A new connection. With `is_pooled` it keeps no statements in the server. Raises: what asyncpg raises."""
     options: dict[str, Any] = {"user": target.user, "database": target.name}
     ssl_options = dict(target.ssl_options)
     if ssl_options.get("sslrootcert") == "system":
@@ -100,12 +102,27 @@ async def connect(target: Target, password: str | None) -> asyncpg.Connection:
         password=password.encode().decode() if password is not None else None,
         timeout=target.connect_timeout,
         target_session_attrs=target.session_attributes,
+        statement_cache_size=0 if is_pooled else _KEPT_STATEMENTS,
         max_cached_statement_lifetime=0,
         # no more: a pooler in between refuses settings it does not know, and hands the session to other programs
         server_settings={"application_name": target.application_name},
     )
     _keep_alive(connection)
     return connection
+
+
+async def is_behind_pooler(driver: asyncpg.Connection) -> bool:
+    """Whether a pooler such as PgBouncer is in between: another process answers than the one that the login named.
+
+    Asked in one message: behind a pooler the second might reach another server. Raises: what asyncpg raises.
+    """
+    said = bytearray()
+
+    async def take(chunk: bytes) -> None:
+        said.extend(chunk)
+
+    await driver.copy_from_query("SELECT pg_backend_pid()", output=take)
+    return bool(int(said) != driver.get_server_pid())
 
 
 def _keep_alive(connection: asyncpg.Connection) -> None:
@@ -123,15 +140,21 @@ def _keep_alive(connection: asyncpg.Connection) -> None:
 class PostgresConnection:
     """A pooled connection. Its coroutines run on the loop, one at a time; its plain methods may be called anywhere."""
 
-    def __init__(self, driver: asyncpg.Connection, thread: LoopThread) -> None:
+    def __init__(self, driver: asyncpg.Connection, thread: LoopThread, *, is_pooled: bool = False) -> None:
         self.thread = thread
         self.driver = driver
+        self.is_pooled = is_pooled
         self.pid = os.getpid()
         self.used_at = time.monotonic()
         #: in which encoding to ask for text: a database in SQL_ASCII has none and refuses to say its bytes in UTF-8
         self.encoding = "SQL_ASCII" if driver.get_settings().server_encoding == "SQL_ASCII" else "UTF8"
         self._user: asyncio.Task[Any] | None = None
         self._is_copying = False
+
+    @property
+    def version(self) -> int:
+        """The server's major version."""
+        return int(self.driver.get_server_version().major)
 
     @property
     def is_closed(self) -> bool:
@@ -151,10 +174,25 @@ class PostgresConnection:
         await (await self.ready()).execute(sql)
 
     async def fetch(self, sql: str, *arguments: object, timeout: float | None = None) -> list[asyncpg.Record]:
-        """The rows of a prepared (and kept) statement."""
-        rows: list[asyncpg.Record] = await (await self.ready()).fetch(sql, *arguments, timeout=timeout)
+        """The rows of a statement, which is prepared and kept where no pooler is in between."""
+        async with self.one_server() as driver:
+            rows: list[asyncpg.Record] = await driver.fetch(sql, *arguments, timeout=timeout)
         self.used_at = time.monotonic()
         return rows
+
+    @asynccontextmanager
+    async def one_server(self) -> AsyncIterator[asyncpg.Connection]:
+        """The driver; behind a pooler within a transaction, since without one each message may reach another server."""
+        driver = await self.ready()
+        if not self.is_pooled or driver.is_in_transaction():
+            yield driver
+            return
+        await driver.execute("BEGIN READ ONLY")
+        try:
+            yield driver
+        finally:
+            if not driver.is_closed():
+                await driver.execute("ROLLBACK")
 
     async def copy(self, sql: str, sink: Callable[[bytes], Awaitable[None]], is_wanted: Callable[[], bool]) -> None:
         """Run statements of which the last is a COPY … TO STDOUT, in one round trip; `stop_copy` ends it."""

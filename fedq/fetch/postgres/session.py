@@ -36,6 +36,8 @@ T = TypeVar("T")
 #: the server stops the statement first, and says so; this is for one that does not answer any more
 _GRACE_SECONDS = 1.0
 _KEY_SECONDS = 2.0
+#: the version of PostgreSQL that can look whether its client is still there
+_CAN_WATCH = 14
 
 
 class PostgresSession:
@@ -46,7 +48,8 @@ class PostgresSession:
 
     def __init__(self, source: PostgresSource, connection: PostgresConnection, timeout: float | None) -> None:
         self._source, self._connection, self._timeout = source, connection, timeout
-        self._begin = statements.begin(timeout, source.search_path)
+        is_watched = connection.is_pooled and connection.version >= _CAN_WATCH
+        self._begin = self._unsent = statements.begin(timeout, source.search_path, is_watched=is_watched)
         self._lock = threading.Lock()
         self._work: Future[Any] | None = None
         self._has_begun = self._has_snapshot = self._is_spoiled = False
@@ -181,9 +184,9 @@ class PostgresSession:
 
     async def _statement(self, sql: str) -> str:
         """`sql` behind what the transaction still needs."""
-        if not self._has_begun:
-            self._has_begun = True
-            return self._begin + sql
+        if self._unsent:
+            self._has_begun, unsent, self._unsent = True, self._unsent, ""
+            return unsent + sql
         if not self._is_spoiled:
             return sql
         self._is_spoiled = False
@@ -231,6 +234,28 @@ class PostgresSession:
             return tuple(rows[0])
 
         return self._call(ask())
+
+    def copied_row(self, query: str, seconds: float) -> list[str | None]:
+        """The same as texts, and in one message with what begins the transaction."""
+
+        async def ask() -> list[str | None]:
+            found = bytearray()
+
+            async def take(chunk: bytes) -> None:
+                found.extend(chunk)
+
+            async with asyncio.timeout(seconds):
+                sql = await self._statement(f"COPY ({query}) TO STDOUT")
+                await self._connection.copy(sql, take, lambda: not self._is_cancelled)
+            self._has_snapshot = True
+            return [None if text == "\\N" else text for text in found.decode().rstrip("\n").split("\t")]
+
+        return self._call(ask())
+
+    def renew(self) -> None:
+        """Take a new snapshot at the same server: one message ends the transaction and begins the next, so that a
+        pooler has no moment to change it."""
+        self._unsent, self._has_snapshot = f"COMMIT; {self._begin}", False
 
     def _first_row(self, query: str) -> Sequence[Any] | None:
         """The key, if it can be had cheaply: the error is worth more than its key."""

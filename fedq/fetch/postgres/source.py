@@ -9,11 +9,12 @@ BEGIN, the settings and the first COPY travel together, so that a small query co
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
@@ -28,7 +29,7 @@ from fedq.fetch.source import Output
 try:
     from fedq.fetch.postgres import catalog as postgres_catalog
     from fedq.fetch.postgres import statistics as postgres_statistics
-    from fedq.fetch.postgres.connection import PostgresConnection, Target, connect, target_of
+    from fedq.fetch.postgres.connection import PostgresConnection, Target, connect, is_behind_pooler, target_of
     from fedq.fetch.postgres.errors import DRIVER_ERRORS, connect_error, read_error, without_frames
     from fedq.fetch.postgres.session import PostgresSession
     from fedq.fetch.postgres.statements import native_output
@@ -38,6 +39,9 @@ except ModuleNotFoundError as missing:
     message = "PostgreSQL needs the package asyncpg, which is not installed"
     raise DriverMissing(message, hint='pip install "fedq[postgres]"') from missing
 
+if TYPE_CHECKING:
+    import asyncpg
+
 T = TypeVar("T")
 
 #: a connection idle for longer is asked whether it still answers before a query is trusted to it
@@ -45,8 +49,10 @@ _TRUSTED_SECONDS = 1.0
 _PING_SECONDS = 2.0
 #: a server that does not say within this time where it stands is not asked for rows
 _STAND_SECONDS = 2.0
-#: times a pooler may lead from one server to another between two statements
-_POOLER_ATTEMPTS = 6
+#: times that a server may be replaced by another between two statements
+_ATTEMPTS = 6
+#: seconds until a pooler is asked for another server, when the one it led to is behind
+_POOLER_PAUSE = 0.002
 #: pools of a parent process: kept, because to collect them would write to connections that the parent still uses
 _ABANDONED: list[object] = []
 
@@ -65,7 +71,7 @@ class PostgresSource:
         self._lock = threading.Lock()
         self._parts: tuple[int, LoopThread, Pool[PostgresConnection]] | None = None
         self._connections: set[PostgresConnection] = set()
-        self._is_closed = False
+        self._is_closed = self._is_pooled = False
 
     def list_tables(self) -> Sequence[PhysicalTable]:
         """Every table and view of the configured schemas."""
@@ -105,17 +111,19 @@ class PostgresSource:
         """A session whose snapshot was taken when the server was far enough, and where it stood just after that.
 
         It is asked on the same connection before the snapshot, unless what is `known` of it is enough already. The
-        answer within the transaction must come from the same run of the same server: a pooler may have changed it.
+        answer within the transaction must come from the same run of the same server: it may have been replaced.
         Raises: Behind after so many seconds, ConnectionFailed, DatabaseError.
         """
-        for _ in range(_POOLER_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             connection, session = self._take(), None
+            if connection.is_pooled:
+                return self._open_pooled(connection, timeout, is_enough, seconds, known)
             try:
                 if known is None or not is_enough(known):
                     known = wait_until(lambda asked=connection: self._stand(asked), is_enough, seconds)  # type: ignore[misc]
                 session = PostgresSession(self, connection, timeout)
                 stand = stand_of(session.first_row(STAND, _STAND_SECONDS))
-            except BaseException as error:
+            except BaseException as error:  # Ctrl-C too: the connection belongs to nobody yet
                 if session is not None:
                     session.close()
                 else:
@@ -126,6 +134,40 @@ class PostgresSource:
             session.close()
             known = None
         raise Behind(stand)
+
+    def _open_pooled(
+        self,
+        connection: PostgresConnection,
+        timeout: float | None,
+        is_enough: Callable[[Stand], bool],
+        seconds: float,
+        known: Stand | None,
+    ) -> tuple[PostgresSession, Stand]:
+        """The same behind a pooler, where only a transaction stays at one server: what it says within the first is
+        enough for the snapshot of the next."""
+        deadline, seen = time.monotonic() + seconds, set[str]()
+        held: PostgresSession | None = None
+        while True:
+            session = PostgresSession(self, connection, timeout)
+            try:
+                stand = _stand_within(session, is_enough, known)
+            except BaseException:
+                session.close()
+                raise
+            finally:
+                if held is not None:
+                    held.close()
+            if is_enough(stand):
+                return session, stand
+            if stand.instance in seen and time.monotonic() >= deadline:
+                session.close()
+                raise Behind(stand)
+            seen.add(stand.instance)
+            time.sleep(_POOLER_PAUSE)
+            held = session  # as long as it is, the pooler has to lead elsewhere
+            if self._running()[1].is_full:
+                held.close()
+            connection = self._take()
 
     def _stand(self, connection: PostgresConnection) -> Stand:
         try:
@@ -164,13 +206,24 @@ class PostgresSource:
     def _connect(self) -> PostgresConnection:
         thread, _ = self._running()
         try:
-            driver = thread.call(connect(self._target, self._password()))
+            driver = thread.call(self._logged_in(self._password()))
         except (*DRIVER_ERRORS, ValueError) as error:  # ValueError: a host or user that cannot be written
             seconds = self._target.connect_timeout
             raise connect_error(error, self.name, str(self._target), seconds) from without_frames(error)
-        connection = PostgresConnection(driver, thread)
+        connection = PostgresConnection(driver, thread, is_pooled=self._is_pooled)
         self._connections.add(connection)
         return connection
+
+    async def _logged_in(self, password: str | None) -> asyncpg.Connection:
+        """A new connection, made anew for a pooler when it turns out that there is one."""
+        driver = await connect(self._target, password, is_pooled=self._is_pooled)
+        if not self._is_pooled:
+            async with asyncio.timeout(self._target.connect_timeout):
+                self._is_pooled = await is_behind_pooler(driver)
+            if self._is_pooled:
+                driver.terminate()
+                return await connect(self._target, password, is_pooled=True)
+        return driver
 
     def _drop(self, connection: PostgresConnection) -> None:
         self._connections.discard(connection)
@@ -184,7 +237,7 @@ class PostgresSource:
             try:
                 if self._answers(connection):
                     return connection
-            except BaseException:
+            except BaseException:  # Ctrl-C too: its place in the pool would be taken for ever
                 pool.give(connection, is_usable=False)
                 raise
             pool.give(connection, is_usable=False)
@@ -209,7 +262,7 @@ class PostgresSource:
     def _ask(self, question: Callable[[PostgresConnection], Coroutine[Any, Any, T]]) -> T:
         connection, is_usable = self._take(), False
         try:
-            answer = connection.thread.call(question(connection), self._target.connect_timeout)
+            answer = connection.thread.call(_asked(question, connection), self._target.connect_timeout)
             is_usable = True
             return answer
         except DRIVER_ERRORS as error:
@@ -232,3 +285,19 @@ class PostgresSource:
         if found is None and table.schema is None:
             found = next((key for known, key in self._keys.items() if known.name == table.name), ())
         return found or ()
+
+
+async def _asked(question: Callable[[PostgresConnection], Coroutine[Any, Any, T]], connection: PostgresConnection) -> T:
+    """All of a question at one server: what one of them says of a table, another may not know yet."""
+    async with connection.one_server():
+        return await question(connection)
+
+
+def _stand_within(session: PostgresSession, is_enough: Callable[[Stand], bool], known: Stand | None) -> Stand:
+    """Where the server of a new session stood just after its snapshot was taken; where that is enough, so it was at
+    the snapshot, which is taken anew for it unless the server is `known`."""
+    stand = stand_of(session.copied_row(STAND, _STAND_SECONDS))
+    if not is_enough(stand) or (known is not None and known.instance == stand.instance and is_enough(known)):
+        return stand
+    session.renew()
+    return stand_of(session.copied_row(STAND, _STAND_SECONDS))

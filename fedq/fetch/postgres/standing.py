@@ -27,6 +27,7 @@ SELECT pg_is_in_recovery(),
 
 
 def stand_of(row: Sequence[Any]) -> Stand:
-    """The answer to STAND."""
+    """The answer to STAND, also as the texts of a COPY."""
     is_replica, position, timeline, identity, instance = row
-    return Stand(Position("postgresql", identity, int(timeline, 16), position or ""), is_replica, instance)
+    found = Position("postgresql", identity, int(timeline, 16), position or "")
+    return Stand(found, is_replica in (True, "t"), instance)

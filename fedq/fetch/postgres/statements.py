@@ -24,6 +24,8 @@ _SETTINGS = (
 )  # fmt: skip
 # LOCAL, because a pooler such as PgBouncer hands the server's session on to other programs after the transaction
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + "".join(f"SET LOCAL {line}; " for line in _SETTINGS)
+# a pooler of several servers may pass the request to stop a statement to the wrong one: then its going away must do
+_WATCH = "SET LOCAL client_connection_check_interval = '1s'; "
 SAVEPOINT = "SAVEPOINT fedq; "
 BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT fedq"
 ROLLBACK = "ROLLBACK"
@@ -40,11 +42,12 @@ _COPIED = ("select", "with", "values", "table", "(")
 _FETCHED = ("show", "explain")
 
 
-def begin(timeout: float | None, schemas: Sequence[str]) -> str:
-    """What starts a session's transaction. `schemas` is its search path; empty leaves the user's own."""
+def begin(timeout: float | None, schemas: Sequence[str], *, is_watched: bool = False) -> str:
+    """What starts a session's transaction. `schemas` is its search path; empty leaves the user's own. `is_watched`:
+    the server looks whether somebody still waits for the answer."""
     path = f"SET LOCAL search_path = {', '.join(map(POSTGRES.quote, schemas))}; " if schemas else ""
     limit = f"SET LOCAL statement_timeout = {max(1, int(timeout * 1000))}; " if timeout is not None else ""
-    return _BEGIN + path + limit + SAVEPOINT
+    return _BEGIN + path + limit + (_WATCH if is_watched else "") + SAVEPOINT
 
 
 def copy(outputs: Sequence[Output], inner: str, encoding: str = "UTF8") -> str:

@@ -50,6 +50,8 @@ _POSITION = (
 )
 #: seconds for a rollback; then the connection is cut, which is one too
 _UNDO_SECONDS = 10.0
+#: no statement for a transaction: active_sql_transaction, invalid_transaction_termination
+_NOT_WITHIN = ("25001", "2D000")
 _CONFLICTS = ("40001", "40P01")
 _KNOWN = re.compile(
     r"(smallint|integer|bigint|numeric|boolean|text|character|uuid|date|time|timestamp|bytea|real|double)"
@@ -67,35 +69,37 @@ class PostgresWriter:
         self._work: Future[Any] | None = None
         self._was_stopped = False
         self._begin = Begin()
-        self._is_prepared = self._is_open = False
+        self._is_prepared, self._is_position_known = False, True
 
     def begin(self, begin: Begin) -> None:
         """Start a transaction."""
-        self._begin, self._is_prepared = begin, False
+        self._begin, self._is_prepared, self._is_position_known = begin, False, True
         if self._connection is None or self._connection.is_closed:
             self._connection = self._plain._connect()
         if begin.is_autocommit:
-            mode = "on" if begin.is_read_only else "off"
+            if self._connection.is_pooled:  # each statement begins by itself: a setting would be another program's
+                return
             if begin.is_read_only:
-                self._call(lambda driver: driver.execute(f"SET default_transaction_read_only = {mode}"))
+                self._call(lambda driver: driver.execute("SET default_transaction_read_only = on"))
             self._call(lambda driver: driver.execute(_DURABLE.replace("true", "false")))
             return
         schemas = self._plain.search_path
         path = f"SET LOCAL search_path = {', '.join(map(POSTGRES.quote, schemas))}; " if schemas else ""
         mode = " READ ONLY" if begin.is_read_only else ""
         settings = "".join(f"SET LOCAL {line}; " for line in _SETTINGS)
-        text = f"BEGIN ISOLATION LEVEL REPEATABLE READ{mode}; {settings}{path}{_DURABLE}"
+        self._enter(f"BEGIN ISOLATION LEVEL REPEATABLE READ{mode}; {settings}{path}{_DURABLE}")
+
+    def _enter(self, text: str) -> None:
         try:
             self._call(lambda driver: driver.execute(text))
         except ConnectionLost:  # it died while it was idle
             self._connection = self._plain._connect()
             self._call(lambda driver: driver.execute(text))
-        self._is_open = True
 
     @property
     def can_prepare(self) -> bool:
         """Whether the server was started with prepared transactions; it is not, unless it is told to."""
-        rows = self._call(lambda driver: driver.fetch("SELECT current_setting('max_prepared_transactions')::int"))
+        rows = self._fetch("SELECT current_setting('max_prepared_transactions')::int")
         return bool(rows[0][0] > 0)
 
     @property
@@ -171,7 +175,28 @@ class PostgresWriter:
 
     def run(self, sql: str) -> int:
         """One statement; the extended protocol refuses two."""
+        assert self._connection is not None
+        if self._begin.is_autocommit and self._connection.is_pooled:
+            return self._run_pooled(sql)
+        return self._run(sql)
 
+    def _run_pooled(self, sql: str) -> int:
+        """A transaction for one statement, since a pooler may lead it elsewhere than its settings; without one where
+        the statement will not have it."""
+        is_read_only = self._begin.is_read_only
+        self._enter(f"BEGIN{' READ ONLY' if is_read_only else ''}; {_DURABLE}")
+        try:
+            rows = self._run(sql)
+            self._end()
+            return rows
+        except DatabaseError as error:
+            self._call(lambda driver: driver.execute("ROLLBACK"))
+            if is_read_only or error.facts.get("sqlstate") not in _NOT_WITHIN:
+                raise
+        self._is_position_known = False  # whether it waited for its log is not known
+        return _count(self._call(lambda driver: driver.execute(sql)))  # one statement: it was prepared before
+
+    def _run(self, sql: str) -> int:
         async def run(driver: asyncpg.Connection) -> str:
             statement = await driver.prepare(sql)
             await statement.fetch()
@@ -270,16 +295,18 @@ class PostgresWriter:
         if self._is_prepared:
             self._call(lambda driver: driver.execute(f"COMMIT PREPARED {POSTGRES.text(self._begin.gid or '')}"))
         elif not self._begin.is_autocommit:
-            status = self._call(lambda driver: driver.execute("COMMIT"))
-            if status == "ROLLBACK":
-                message = f"database {self.name!r}: the transaction had failed before, so it was rolled back"
-                raise DatabaseError(message, hint="Nothing was written.", database=self.name)
-        self._is_open = False
-        return self._position()
+            self._end()
+        return self._position() if self._is_position_known else None
+
+    def _end(self) -> None:
+        status = self._call(lambda driver: driver.execute("COMMIT"))
+        if status == "ROLLBACK":
+            message = f"database {self.name!r}: the transaction had failed before, so it was rolled back"
+            raise DatabaseError(message, hint="Nothing was written.", database=self.name)
 
     def _position(self) -> Position | None:
         try:
-            [row] = self._call(lambda driver: driver.fetch(_POSITION))
+            [row] = self._fetch(_POSITION)
         except FedqError:  # a role that may not know, or something that only speaks like PostgreSQL
             return None
         return Position("postgresql", row[1], int(row[2], 16), row[0])
@@ -292,14 +319,18 @@ class PostgresWriter:
         try:
             text = f"ROLLBACK PREPARED {gid}" if self._is_prepared else "ROLLBACK"
             self._call(lambda driver: driver.execute(text), seconds=_UNDO_SECONDS)
-            self._is_open = False
         except (FedqError, QueryCancelled):
             self.close()
 
     def in_doubt(self) -> Sequence[str]:
         """The prepared transactions of this database."""
         sql = "SELECT gid FROM pg_prepared_xacts WHERE database = current_database()"
-        return [row[0] for row in self._call(lambda driver: driver.fetch(sql))]
+        return [row[0] for row in self._fetch(sql)]
+
+    def _fetch(self, sql: str) -> list[asyncpg.Record]:
+        connection = self._connection
+        assert connection is not None
+        return self._call(lambda _: connection.fetch(sql))
 
     def resolve(self, gid: str, *, is_commit: bool) -> None:
         """Finish a prepared transaction."""
@@ -320,7 +351,7 @@ class _Session(PostgresSession):
 
     def __init__(self, source: PostgresSource, connection: PostgresConnection) -> None:
         super().__init__(source, connection, None)
-        self._has_begun = self._has_snapshot = True
+        self._has_begun, self._has_snapshot, self._unsent = True, True, ""
 
     def close(self) -> None:
         """Read no more."""
