@@ -33,6 +33,7 @@ from fedq.fetch.postgres.connection import PostgresConnection
 from fedq.fetch.postgres.errors import DRIVER_ERRORS, read_error, without_frames
 from fedq.fetch.postgres.session import PostgresSession
 from fedq.fetch.postgres.source import PostgresSource
+from fedq.fetch.postgres.statements import ROLLBACK
 from fedq.fetch.source import Session, Source
 from fedq.fetch.writer import Begin, Conflict, Position, WriterSource, columns_of, first_row, keyed, slices, unfit
 
@@ -342,7 +343,7 @@ class PostgresWriter:
         connection, self._connection = self._connection, None
         if connection is not None:
             if self._was_stopped:  # a connection that is cut forgets that the server was to be told
-                connection.thread.call(connection.settle())
+                connection.thread.call(connection.settle(ROLLBACK))
             self._plain._drop(connection)
 
 
