@@ -111,6 +111,10 @@ WRONG = {
         "select 1 as x from other having true",
         "select l.id from large l, (select 3 as x from other having true) t where t.x = l.id",
     ],
+    "no group of a constant became one group": [
+        "select 'x' as c, count(*) as n, sum(k) as s from other where id < 0 group by 1",
+        "select count(*) as n from large where id < 0 group by true",
+    ],
     "a join by three tables was taken for one of two": [
         "select l.id from large l, large a, large b, small s "
         "where l.id = a.id and l.k + a.k = b.id and s.k = b.k",

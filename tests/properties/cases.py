@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from tests.properties.grammar import FINITE, UNIQUE, VALUES, Case, Table
-from tests.properties.graphs import Graphs
+from tests.properties.wide import Wide
 
 
 def make_case(seed: int, engines: Sequence[str], queries: int = 6) -> Case:
@@ -17,7 +17,7 @@ def make_case(seed: int, engines: Sequence[str], queries: int = 6) -> Case:
     return replace(case, queries=tuple(graphs.query() for _ in range(queries)))
 
 
-def make_tables(seed: int, engines: Sequence[str]) -> tuple[Case, Graphs]:
+def make_tables(seed: int, engines: Sequence[str]) -> tuple[Case, Wide]:
     """A case that asks nothing yet, and what makes queries over it.
 
     The tables live in few engines, so that several of them meet in one.
@@ -30,10 +30,10 @@ def make_tables(seed: int, engines: Sequence[str]) -> tuple[Case, Graphs]:
         for name, known in VALUES.items()
     }
     if not any(engine in FINITE for engine in placed) and random.random() < 0.5:
-        values["d"] += [float("nan"), float("inf"), float("-inf")]
+        values["d"] += [float("nan"), float("inf"), float("-inf"), -0.0]
     tables = tuple(Table(number, engine, _rows(random, values, number)) for number, engine in enumerate(placed))
     sizes = tuple(random.choice((1, 400, 1000, 100_000)) for _ in range(random.randint(1, 4)))
-    return Case(tables, (), sizes), Graphs(random, values, [table.name for table in tables])
+    return Case(tables, (), sizes), Wide(random, values, [table.name for table in tables])
 
 
 def _rows(random: Random, values: dict[str, list[Any]], number: int) -> tuple[tuple[Any, ...], ...]:

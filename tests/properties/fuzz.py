@@ -21,10 +21,16 @@ from typing import Any
 
 from fedq.errors import FedqWarning
 from tests.properties import rules
-from tests.properties.cases import make_case
+from tests.properties.cases import make_case, make_tables
 from tests.properties.grammar import Case
+from tests.properties.test_partitions import difference, is_answered, texts
 from tests.properties.world import World
 from tests.servers import MariaDBServer, PostgresServer, ServerUnavailable
+
+#: of one case: filling its tables takes as long as some of them
+QUERIES = 24
+#: every so many cases also have so many sums of partitions
+PARTITIONED, SUMS = 5, 6
 
 
 def main() -> int:
@@ -52,17 +58,30 @@ def rounds(world: World, engines: tuple[str, ...], first: int, until: float, *, 
     for number in itertools.count(first):
         if time.monotonic() >= until or (different and not goes_on):
             break
-        if number % 100 == 0:
-            print(f"seed {number}", flush=True)
-        case = without_a_rule(make_case(number, engines), number)
-        queries += len(case.queries)
-        try:
-            world.check_small(case)
-        except AssertionError as problem:
+        if number % 20 == 0:
+            print(f"seed {number}: {queries} queries, {different} differences", flush=True)
+        for problem in problems(world, number, engines):
             different += 1
             print(f"\nseed {number} over {','.join(engines)}:\n{problem}", flush=True)
-    print(f"{number - first} cases, {queries} queries, {different or 'no'} difference{'s' * (different > 1)}")
+        queries += asked(number, engines)
+    print(f"seeds {first} to {number - 1}: {queries} queries, {different or 'no'} difference{'s' * (different > 1)}")
     return 1 if different else 0
+
+
+def problems(world: World, number: int, engines: tuple[str, ...]) -> Iterator[str]:
+    """What is different in the case of a seed; every fifth one is also asked for the sum of its parts."""
+    yield from world.problems(without_a_rule(make_case(number, engines, QUERIES), number))
+    if number % PARTITIONED == 0:
+        case, graphs = make_tables(number, engines)
+        for one, parts in [texts(graphs) for _ in range(SUMS)]:
+            if is_answered(world, case, (one, *parts)) and (problem := difference(world, case, one, parts)):
+                yield problem
+
+
+def asked(number: int, engines: tuple[str, ...]) -> int:
+    """How many queries a seed is, each counted as often as it is run with other parameters."""
+    case = make_case(number, engines, QUERIES)
+    return sum(len(query.params) or 1 for query in case.queries) + (SUMS if number % PARTITIONED == 0 else 0)
 
 
 def without_a_rule(case: Case, number: int) -> Case:

@@ -11,7 +11,7 @@ A case is made of one random.Random and not of Hypothesis' strategies: in a gram
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from random import Random
@@ -129,6 +129,12 @@ class Query:
     is_ordered: bool = False
     is_approximate: bool = False
     """Whether it adds DOUBLEs, whose last digits depend on the order of the rows."""
+    params: tuple[Mapping[str, Any], ...] = ()
+    """Values for its parameters, to be run with one after the other; none without parameters."""
+    sizes: tuple[int, ...] = ()
+    """How large the planner is told the tables are, instead of what the case says."""
+    is_lazy: bool = False
+    """Whether DuckDB may fail on a row that another plan does not look at, so that an answer is right too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +173,8 @@ class Grammar:
     random: Random
     values: dict[str, list[Any]] = field(repr=False)
     names: list[str]
+    bound: dict[str, str] | None = None
+    """The columns whose values parameters take, by name of the parameter, where constants are made parameters."""
 
     def pick(self, items: Sequence[Any]) -> Any:
         return self.random.choice(items)
@@ -187,6 +195,10 @@ class Grammar:
         return shapes[self.random.randrange(len(shapes))]
 
     def constant(self, column: str) -> str:
+        if self.bound is not None and len(self.bound) < 4 and self.is_lucky(0.6):
+            name = f"p{len(self.bound)}"
+            self.bound[name] = column
+            return f"${name}"
         return literal(column, self.pick(self.values[column]))
 
     def predicate(self, alias: str, depth: int = 2, *, has_subqueries: bool = True) -> str:

@@ -6,8 +6,10 @@ import itertools
 import sys
 import traceback
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -24,6 +26,7 @@ from tests.properties.grammar import CHAR, COLUMNS, INDEXED, PRIMARY, TEXT, UNIQ
 from tests.properties.shrink import shrink
 
 NUMBERS = range(5)
+NO_ERROR = "no error, but DuckDB refuses it"
 #: how many different values a column has, as the planner is told in turn; None is unknown
 VALUES_TOLD = (None, None, 1000.0, 2.0, 1e6)
 #: of a DOUBLE whose last digits depend on the order in which it was added up
@@ -62,9 +65,15 @@ def patched(name: str, value: Any) -> Iterator[None]:
             setattr(module, name, old)
 
 
-def planner() -> list[ModuleType]:
+def planner() -> Sequence[ModuleType]:
     """Every module of the planner that is loaded."""
-    return [module for name, module in list(sys.modules.items()) if name.split(".")[:2] == ["fedq", "plan"]]
+    return _planner(len(sys.modules))
+
+
+@lru_cache(maxsize=1)
+def _planner(loaded: int) -> Sequence[ModuleType]:
+    """`loaded` modules were loaded when they were looked for, which takes longer than many a query."""
+    return [module for name, module in list(sys.modules.items()) if name.startswith("fedq.plan.")]
 
 
 class World:
@@ -95,22 +104,39 @@ class World:
             self.places.run(engine, f"create index {table.name}_{column[0]} on {table.name} ({column})")
 
     def check_small(self, case: Case) -> None:
-        """As `check`; a case that fails is made small first."""
-        if self.problem(case) is not None:
-            small = shrink(case, lambda smaller: self.problem(smaller) is not None)
-            raise AssertionError(self.problem(small) or self.problem(case))
+        """As `problems`, of which the first is raised."""
+        for problem in self.problems(case):
+            raise AssertionError(problem)
+
+    def problems(self, case: Case) -> Iterator[str]:
+        """What is different between fedq and the oracle, each with a case made small."""
+        for query, problem in self._differences(case):
+            alone = replace(case, queries=(query,))
+            if self.problem(alone) is None:
+                yield f"only after the queries before it:\n{problem}"
+                continue
+            small = shrink(alone, lambda smaller: self.problem(smaller) is not None)
+            yield self.problem(small) or problem
 
     def problem(self, case: Case) -> str | None:
         """What is different between fedq and the oracle, with the whole case; None where nothing is."""
+        found = self._differences(case, is_first=True)
+        return found[0][1] if found else None
+
+    def _differences(self, case: Case, *, is_first: bool = False) -> list[tuple[Query, str]]:
+        """The queries, or the first one, that fedq and the oracle do not agree on, with all about them."""
         self.fill(case)
-        for query in case.queries:
-            try:
-                with self.planned(case):
-                    self._compare(query)
-            except Exception as problem:  # also what should never come out of fedq
-                shown = "\n".join(f"{table.name}: {list(map(list, table.rows))}" for table in case.tables)
-                return f"{shown}\nsizes {case.sizes} without {case.left_out or 'nothing'}\n{query.sql}\n{type(problem).__name__}: {problem}{place_of(problem)}"
-        return None
+        found: list[tuple[Query, str]] = []
+        with self.planned(case):
+            for query in case.queries:
+                try:
+                    with sizes(query.sizes or case.sizes):
+                        self._compare(query)
+                except Exception as problem:  # also what should never come out of fedq
+                    found.append((query, told(case, query, problem)))
+                if found and is_first:
+                    break
+        return found
 
     @contextmanager
     def planned(self, case: Case) -> Iterator[None]:
@@ -132,10 +158,12 @@ class World:
         for table in case.tables:
             self._fill(table)
 
-    def answer(self, query: Query) -> pa.Table | None:
+    def answer(self, query: Query, params: Mapping[str, Any] | None = None) -> pa.Table | None:
         """The oracle's, None where it refuses."""
         try:
-            return self.places.expected(query.sql)
+            if params is None:
+                return self.places.expected(query.sql)
+            return self.places.oracle.sql(query.sql, params=dict(params)).to_arrow_table()
         except duckdb.Error:
             return None
 
@@ -144,17 +172,24 @@ class World:
         self.places.end()
 
     def _compare(self, query: Query) -> None:
-        expected = self.answer(query)
+        for params in query.params or (None,):
+            used = params and {name: value for name, value in params.items() if f"${name}" in query.sql}
+            self._compare_one(query, used)
+
+    def _compare_one(self, query: Query, params: Mapping[str, Any] | None) -> None:
+        expected = self.answer(query, params)
         if expected is None:
             try:
-                self.places.query(query.sql)
+                self.places.query(query.sql, params)
             except FedqError:
                 return
-            raise AssertionError("no error, but DuckDB refuses it")
-        found: Any = self.places.query(query.sql)
+            if query.is_lazy:
+                return
+            raise AssertionError(f"no error, but DuckDB refuses it with {params}" if params else NO_ERROR)
+        found: Any = self.places.query(query.sql, params)
         digits = DIGITS if query.is_approximate else AVERAGE_DIGITS if "avg(" in query.sql.lower() else None
-        if digits is not None:
-            near, expected = rounded(found.to_arrow(), digits), rounded(expected, digits)
+        if digits is not None or pa.float64() in expected.schema.types:
+            near, expected = (rounded(table, digits or 17) for table in (found.to_arrow(), expected))
             found = SimpleNamespace(to_arrow=lambda: near)
         assert_same(found, expected, ordered=query.is_ordered, sql=query.sql)
 
@@ -187,16 +222,26 @@ class World:
 
 
 def rounded(table: pa.Table, digits: int) -> pa.Table:
-    """Its DOUBLEs to so many digits, which adding up in another order leaves alone."""
+    """Its DOUBLEs to so many digits, which adding up in another order leaves alone; and 0.0 for -0.0, for the two are
+    one group, and which of them stands for it is a matter of luck."""
     columns = [
         pa.array(
-            [None if value is None else float(f"{value:.{digits}g}") for value in column.to_pylist()], pa.float64()
+            [None if value is None else float(f"{value:.{digits}g}") + 0.0 for value in column.to_pylist()],
+            pa.float64(),
         )
         if pa.types.is_float64(column.type)
         else column
         for column in table.columns
     ]
     return pa.table(columns, names=table.column_names)
+
+
+def told(case: Case, query: Query, problem: Exception) -> str:
+    """A difference with the whole case."""
+    shown = [f"{table.name}: {list(map(list, table.rows))}" for table in case.tables]
+    shown.append(f"sizes {query.sizes or case.sizes} without {case.left_out or 'nothing'}\n{query.sql}")
+    shown += [str(dict(params)) for params in query.params]
+    return "\n".join([*shown, f"{type(problem).__name__}: {problem}{place_of(problem)}"])
 
 
 def place_of(problem: Exception) -> str:

@@ -152,7 +152,7 @@ class _Made:
         computed = self._computed_keys()
         self._refer(self.references)
         keys = [*self._columns(), *(exp.Alias(this=key, alias=identifier(name)) for key, name in computed)]
-        if not keys and not is_alone:
+        if not keys and (not is_alone or self.select.args.get("group") is not None):
             raise Unfit  # one row where there may have been none
         if self._is_unique():
             raise Unfit  # every group would be one row
