@@ -24,7 +24,7 @@ from fedq.errors import SQLSyntaxError
 
 __all__ = [
     "Edit", "Token", "TokenType", "apply_edits", "copied", "every", "exp", "first", "nodes", "parse", "render",
-    "span_of", "tokenize",
+    "span_of", "tokenize", "type_text",
 ]  # fmt: skip
 
 # sqlglot says on its logger that it keeps a statement as plain text; fedq refuses such statements with an error of
@@ -105,6 +105,8 @@ def span_of(*nodes: exp.Expr | None) -> tuple[int, int] | None:
 
 
 E = TypeVar("E", bound=exp.Expr)
+#: nodes that have no nodes in them
+_LEAVES = frozenset({exp.Identifier, exp.Literal, exp.Boolean, exp.Null})
 
 
 def every(tree: exp.Expr, *kinds: type[E]) -> list[E]:
@@ -114,8 +116,7 @@ def every(tree: exp.Expr, *kinds: type[E]) -> list[E]:
     >>> [column.name for column in every(parse("select a, b + 1 from t")[0], exp.Column)]
     ['a', 'b']
     """
-    found = nodes(tree)
-    return [node for node in found if isinstance(node, kinds)]
+    return [node for node in nodes(tree) if isinstance(node, kinds)]
 
 
 def first(tree: exp.Expr, *kinds: type[E]) -> E | None:
@@ -124,7 +125,8 @@ def first(tree: exp.Expr, *kinds: type[E]) -> E | None:
     for node in waiting:
         if isinstance(node, kinds):
             return node
-        _append_children(node, waiting)
+        if node.__class__ not in _LEAVES:
+            waiting += _children(node)
     return None
 
 
@@ -132,17 +134,21 @@ def nodes(tree: exp.Expr, *, without: Callable[[exp.Expr], bool] | None = None) 
     """All nodes, breadth first; of one that `without` is true for only itself, nothing in it."""
     waiting = [tree]
     for node in waiting:
-        if without is None or not without(node):
-            _append_children(node, waiting)
+        if node.__class__ not in _LEAVES and (without is None or not without(node)):
+            waiting += _children(node)
     return waiting
 
 
-def _append_children(node: exp.Expr, waiting: list[exp.Expr]) -> None:
+def _children(node: exp.Expr) -> list[exp.Expr]:
+    found: list[exp.Expr] = []
     for value in node.args.values():
+        if value is None or value is False:
+            continue
         if isinstance(value, exp.Expr):
-            waiting.append(value)
+            found.append(value)
         elif value.__class__ is list:
-            waiting += [item for item in value if isinstance(item, exp.Expr)]
+            found += [item for item in value if isinstance(item, exp.Expr)]
+    return found
 
 
 def copied(tree: E) -> E:
@@ -158,6 +164,9 @@ def copied(tree: E) -> E:
             new.comments = list(old.comments)
         if old._meta is not None:
             new._meta = dict(old._meta)
+        if old.__class__ in _LEAVES:
+            new.args.update(old.args)
+            continue
         for key, value in old.args.items():
             if isinstance(value, exp.Expr):
                 new.args[key] = _shell(value, new, key, None, waiting)
@@ -188,3 +197,14 @@ def render(tree: exp.Expr) -> str:
     'SELECT a FROM t'
     """
     return copied(tree).sql("duckdb", copy=False)
+
+
+def type_text(type_: exp.DataType) -> str:
+    """A type as DuckDB writes it: `DECIMAL(15, 2)`."""
+    is_bare = all(value is None or value is False or key == "this" for key, value in type_.args.items())
+    return _bare_type_text(type_.this) if is_bare else render(type_)
+
+
+@lru_cache(maxsize=256)
+def _bare_type_text(kind: exp.DType) -> str:
+    return exp.DataType(this=kind).sql("duckdb")

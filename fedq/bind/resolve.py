@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fedq.catalog.model import Catalog, Database, TableEntry
@@ -69,6 +69,12 @@ class BoundTable:
     name: str
     database: str
     schema: TableSchema
+    _by_name: Mapping[str, Column] = field(init=False, repr=False, compare=False)
+    """The columns by their names in lower case; of twins the first."""
+
+    def __post_init__(self) -> None:
+        by_name = {column.name.lower(): column for column in reversed(self.schema.columns)}
+        object.__setattr__(self, "_by_name", by_name)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -77,8 +83,7 @@ class BoundTable:
 
     def column(self, name: str) -> Column | None:
         """The column of that name, case-insensitively."""
-        wanted = name.lower()
-        return next((column for column in self.schema.columns if column.name.lower() == wanted), None)
+        return self._by_name.get(name.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +170,7 @@ def bind_table(
     """A described table under the catalog's names, types and policies. Raises: CatalogError for a column that is not
     there."""
     default = (entry and entry.on_unrepresentable) or (database.on_unrepresentable if database else "error")
-    columns = [replace(column, policy=default) for column in schema.columns]
+    columns = [column if column.policy == default else replace(column, policy=default) for column in schema.columns]
     is_home = entry is not None and database is not None and entry.database == database.name
     for logical, told in (entry.columns if entry else {}).items():
         at = _position(told.physical or logical, schema)

@@ -16,10 +16,11 @@ from itertools import pairwise
 
 from fedq.bind.resolve import BoundTable
 from fedq.catalog.schema import Column
-from fedq.sql import every, exp, first, nodes, span_of
+from fedq.sql import every, exp, first, span_of
 
 #: the hidden column that says which database a row was loaded from
 ORIGIN = "_database"
+_TAKING_ALL = (exp.Columns, exp.Pivot, exp.PositionalColumn)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +107,18 @@ class Scopes:
         nodes: Sequence[exp.Table],
         tables: Sequence[BoundTable],
         numbers: Sequence[int] | None = None,
+        parts: Sequence[exp.Expr] | None = None,
     ) -> None:
+        """`nodes` read the `tables`, under these numbers; `parts` are all nodes of the tree, where they are known."""
         self.tree = tree
         self.blocks: dict[int, Block] = {}
-        occurrences = _occurrences(tree, nodes, tables, numbers or range(1, len(nodes) + 1))
+        parts = every(tree, exp.Expr) if parts is None else parts
+        occurrences = _occurrences(tree, parts, nodes, tables, numbers or range(1, len(nodes) + 1))
         self.occurrences = occurrences
         self._by_node = {id(occurrence.node): occurrence for occurrence in occurrences}
-        for select in every(tree, exp.Select):  # breadth first: a parent comes before its children
+        for select in parts:  # breadth first: a parent comes before its children
+            if not isinstance(select, exp.Select):
+                continue
             parent, is_source = _around(select)
             self.blocks[id(select)] = self._block(select, self.blocks.get(id(parent)) if parent else None)
             self.blocks[id(select)].is_source = is_source
@@ -141,23 +147,23 @@ class Scopes:
     def resolve(self, column: exp.Column, block: Block | None = None) -> tuple[Occurrence, Column] | None:
         """The base column a reference means, None when it could mean something else."""
         block = block or self.block_of(column)
-        is_beside = False
+        is_beside, qualifier, name = False, column.table.lower(), column.name.lower()
         while block is not None:
             if block.is_opaque or (is_beside and _may_name(column, block)):
                 return None
-            if column.table:
-                if (occurrence := block.tables.get(column.table.lower())) is not None:
-                    found = occurrence.table.column(column.name)
+            if qualifier:
+                if (occurrence := block.tables.get(qualifier)) is not None:
+                    found = occurrence.table.column(name)
                     return (occurrence, found) if found and _is_qualifier(column, occurrence) else None
-                if column.table.lower() in block.derived or _has_column(block, column.parts[0].name):
+                if qualifier in block.derived or _has_column(block, column.parts[0].name):
                     return None
             else:
-                hits = [(occ, found) for occ in block.tables.values() if (found := occ.table.column(column.name))]
+                hits = [(occ, found) for occ in block.tables.values() if (found := occ.table.column(name))]
                 if block.derived or len(hits) > 1:
                     return None
                 if hits:
                     return hits[0]
-                if any(projection.alias.lower() == column.name.lower() for projection in block.node.expressions):
+                if any(projection.alias.lower() == name for projection in block.node.expressions):
                     return None  # DuckDB lets WHERE use the names that SELECT gives
             is_beside, block = block.is_source, block.parent
         return None
@@ -263,13 +269,17 @@ def _has_column(block: Block, name: str) -> bool:
 
 
 def _occurrences(
-    tree: exp.Expr, nodes: Sequence[exp.Table], tables: Sequence[BoundTable], numbers: Sequence[int]
+    tree: exp.Expr,
+    parts: Sequence[exp.Expr],
+    nodes: Sequence[exp.Table],
+    tables: Sequence[BoundTable],
+    numbers: Sequence[int],
 ) -> list[Occurrence]:
-    uses = _Uses(tree)
+    uses = _Uses(tree, parts)
     found = []
     for number, node, table in zip(numbers, nodes, tables, strict=True):
         columns = uses.columns_of(node, table)
-        has_origin = table.column(ORIGIN) is None and uses.touches(node, ORIGIN)
+        has_origin = table.column(ORIGIN) is None and uses.touches(str(node.alias or node.name).lower(), ORIGIN)
         found.append(Occurrence(f"{table.name}@{number}", node, table, columns, has_origin))
     return found
 
@@ -277,7 +287,7 @@ def _occurrences(
 class _Uses:
     """Which column names a query mentions: bare, by qualifier, and as a whole by a star."""
 
-    def __init__(self, tree: exp.Expr) -> None:
+    def __init__(self, tree: exp.Expr, parts: Sequence[exp.Expr]) -> None:
         self._bare: set[str] = set()
         self._alone: set[str] = set()
         """Names that stand alone: a column, or a whole row by its table's alias."""
@@ -286,17 +296,13 @@ class _Uses:
         self._whole: set[int] = set()
         """Blocks (by id) that take every column of their sources."""
         self._is_all = isinstance(tree, (exp.Pivot, exp.Summarize, exp.Describe))
-        for node in nodes(tree):
+        for node in parts:
             if isinstance(node, exp.Column):
                 self._add_column(node)
             elif isinstance(node, exp.Identifier):
                 if not isinstance(node.parent, (exp.Column, exp.Table, exp.TableAlias, exp.Alias)):
                     self._bare.add(node.name.lower())
-            elif (
-                isinstance(node, (exp.Columns, exp.Pivot, exp.PositionalColumn))
-                or _is_natural(node)
-                or _is_projected_star(node)
-            ):
+            elif isinstance(node, _TAKING_ALL) or _is_natural(node) or _is_projected_star(node):
                 self._whole.add(id(node.find_ancestor(exp.Select)))
 
     def _add_column(self, column: exp.Column) -> None:
@@ -318,11 +324,10 @@ class _Uses:
         is_whole = self._is_all or block is None or id(block) in self._whole or alias in self._starred
         if is_whole or is_row or node.args.get("pivots") or _column_aliases(node):
             return table.columns
-        return tuple(column for column in table.columns if self.touches(node, column.name))
+        return tuple(column for column in table.columns if self.touches(alias, column.name.lower()))
 
-    def touches(self, node: exp.Table, name: str) -> bool:
-        """Whether any reference could mean this column of this table."""
-        alias, name = str(node.alias or node.name).lower(), name.lower()
+    def touches(self, alias: str, name: str) -> bool:
+        """Whether any reference could mean this column of this table; both names in lower case."""
         return name in self._bare or (alias, name) in self._qualified
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any
 
-from fedq.sql import exp, render
+from fedq.sql import exp, type_text
 from fedq.types import Type
 
 #: constants are computed with below this, so that no integer or decimal of DuckDB overflows
@@ -59,7 +59,7 @@ def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
         case exp.Placeholder() if node.this in params:
             return Constant(params[node.this], param=node.this)
         case exp.Cast() if type(node) is exp.Cast:
-            return Constant(_cast(constant(node.this, params), render(node.to).upper()))
+            return Constant(_cast(constant(node.this, params), type_text(node.to).upper()))
         case exp.Add() | exp.Sub() if isinstance(node.expression, exp.Interval):
             return Constant(_shift(node, params))
         case exp.Add() | exp.Sub() | exp.Mul():

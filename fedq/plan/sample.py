@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any
 
 from fedq.plan.constants import NotPushed, comparable, constant
-from fedq.sql import exp, first, render
+from fedq.sql import exp, first, type_text
 from fedq.types import Type
 
 _COMPARED: dict[type[exp.Expr], Callable[[Any, Any], bool]] = {
@@ -140,7 +140,7 @@ def _value(node: exp.Expr, row: _Row) -> Any:
             return _text(node.this, row)[: _whole(node.expression, row)]
         case exp.Abs():
             return abs(_value(node.this, row))
-        case exp.Cast() if first(node, exp.Column) is not None and render(node.to).upper() == "DATE":
+        case exp.Cast() if first(node, exp.Column) is not None and type_text(node.to).upper() == "DATE":
             return _moment(_value(node.this, row)).date()
     if type(node) in _OF_TEXT:
         return _OF_TEXT[type(node)](_text(node.this, row))

@@ -22,7 +22,7 @@ from fedq.dialects.checked import sound, type_name, within
 from fedq.plan import numbers
 from fedq.plan.constants import Constant, NotPushed, constant
 from fedq.plan.speaker import Offer, Speaker
-from fedq.sql import copied, exp, first, render
+from fedq.sql import copied, exp, first, type_text
 from fedq.types import BIGINT, BOOLEAN, DATE, DOUBLE, INTEGER, TIMESTAMP, VARCHAR, Comparison, Type, parse_type
 
 _NUMBERS = ("integer", "decimal")
@@ -378,7 +378,7 @@ def _nullif(node: exp.Expr, speaker: Speaker) -> Said:
 
 
 def _cast(node: exp.Expr, speaker: Speaker) -> Said:
-    side, type_ = operand(node.this, speaker), parse_type(render(node.args["to"]))
+    side, type_ = operand(node.this, speaker), parse_type(type_text(node.args["to"]))
     if side.type == type_:
         return side
     if not _fits(side, type_, speaker):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import fedq
-import fedq.federation as module
+import fedq.pipeline as module
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from fedq.plan.block.windows import window
 from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Speaker
 from fedq.plan.values import Said, say
-from fedq.sql import every, exp, first, nodes
+from fedq.sql import copied, every, exp, first, nodes
 
 _REFUSED = ("laterals", "sample", "connect", "into", "locks", "prewhere", "match", "qualify", "cluster", "distribute")
 #: rows that may be read again for each row of another table
@@ -290,7 +290,7 @@ class _Select:
             if first(node, exp.Query) is not None:
                 raise NotPushed("HAVING by an output beside a subquery is computed by the local engine")
             node = node.transform(
-                lambda part: self._named(part, is_order=False).copy() if self._is_output(part) else part
+                lambda part: copied(self._named(part, is_order=False)) if self._is_output(part) else part
             )
         return f"HAVING {self._exact(node, self._speaker(has_aggregates=True))}"
 

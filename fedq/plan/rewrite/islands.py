@@ -15,6 +15,7 @@ at is what the island is grouped by. What the island holds is exact in its datab
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from fedq.bind.scope import Block, Occurrence
@@ -44,12 +45,7 @@ _GROWTH = 1.5
 def form_islands(draft: Draft, facts: Facts) -> Draft:
     """The draft with islands in every block that has some, outer blocks first: their islands may hold inner blocks."""
     while (place := _next(draft.tree)) is not None:
-        for is_grouped in (True, False):
-            try:
-                draft = _with_islands(draft, place, facts, is_grouped=is_grouped)
-                break
-            except (Unfit, NotPushed):
-                continue
+        draft = _with_islands(draft, place, facts)
     return draft
 
 
@@ -61,11 +57,32 @@ def _next(tree: exp.Expr) -> int | None:
     return None
 
 
-def _with_islands(draft: Draft, place: int, facts: Facts, *, is_grouped: bool) -> Draft:
-    """The draft with the islands of one block. Raises: Unfit, NotPushed."""
-    copy = rebound(draft, copied(draft.tree))
-    select = every(copy.tree, exp.Select)[place]
-    return _Former(copy, select, facts, is_grouped=is_grouped).form()
+def _with_islands(draft: Draft, place: int, facts: Facts) -> Draft:
+    """The draft with the islands of one block: grouped where that fits, else joined, else as it was."""
+    for is_grouped in (True, False):
+        former = _Former(draft, every(draft.tree, exp.Select)[place], facts, is_grouped=is_grouped)
+        try:
+            found = former.find()
+        except (Unfit, NotPushed):
+            continue
+        spare = copied(draft.tree)
+        try:
+            return former.replace(found)
+        except (Unfit, NotPushed):
+            draft = rebound(draft, spare)
+        if found.grouped is None:
+            break  # the other attempt would be the same
+    return draft
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a block can become."""
+
+    core: Core
+    formed: Sequence[Island]
+    grouped: Island | None
+    split: Sequence[exp.Expr]
 
 
 class _Former:
@@ -76,8 +93,13 @@ class _Former:
         self.scopes = draft.query.scopes
         self.block: Block = self.scopes.blocks[id(select)]
         self.speakers: dict[str, Speaker] = {}
+        self.alias_by_id = {occurrence.id: alias for alias, occurrence in self.block.tables.items()}
+        # by the ids of nodes, which are kept so that no other node gets the same one
+        self.owners: dict[int, tuple[exp.Expr, frozenset[str] | None]] = {}
+        self.exact: dict[tuple[int, str], tuple[exp.Expr, bool]] = {}
 
-    def form(self) -> Draft:
+    def find(self) -> _Found:
+        """The islands of the block; changes nothing. Raises: Unfit, NotPushed."""
         core = core_of(self.select)
         if core is None or self.block.is_opaque or has_star(self.select) or has_clash(self.draft, self.select):
             raise Unfit
@@ -88,7 +110,11 @@ class _Former:
         formed = [island for island in islands if len(island.members) > 1 or island is grouped]
         if not formed:
             raise Unfit
-        draft = replace_islands(self.draft, self.select, core, formed, grouped, split)
+        return _Found(core, formed, grouped, split)
+
+    def replace(self, found: _Found) -> Draft:
+        """The draft with these islands; changes the tree. Raises: Unfit, NotPushed."""
+        draft = replace_islands(self.draft, self.select, found.core, found.formed, found.grouped, found.split)
         made = [node for node in every(draft.tree, exp.Select) if node.meta.get(MADE)]
         if any(sendable(draft, node, self.facts) is None for node in made):
             raise Unfit
@@ -134,11 +160,13 @@ class _Former:
 
     def _is_worth_joining(self, condition: exp.Expr, core: Core) -> bool:
         """Whether the two tables that a condition joins are not many more rows together than each by itself."""
-        one, other = (self.block.tables[alias] for alias in sorted(self.owner(condition) or ()))
-        if join_share(one, other, pairs_of(self.draft, one, other, core.conditions)) is None:
+        aliases = self.owner(condition) or frozenset()
+        one, other = (self.block.tables[alias] for alias in sorted(aliases))
+        own = [part for part in core.conditions if (owner := self.owner(part)) is not None and owner <= aliases]
+        if join_share(one, other, pairs_of(self.draft, one, other, own)) is None:
             return False
-        alone = [joined_rows(self.draft, [table], core.conditions).rows for table in (one, other)]
-        return joined_rows(self.draft, [one, other], core.conditions).rows <= _GROWTH * sum(alone)
+        alone = [joined_rows(self.draft, [table], own).rows for table in (one, other)]
+        return joined_rows(self.draft, [one, other], own).rows <= _GROWTH * sum(alone)
 
     def _nullable(self, core: Core) -> Iterator[Island]:
         """Single tables on the right of a left join; what its ON says of them alone, they hold."""
@@ -162,14 +190,18 @@ class _Former:
 
     def owner(self, node: exp.Expr) -> frozenset[str] | None:
         """The aliases of this block's tables that an expression speaks of; None where it speaks of anything else."""
+        if id(node) not in self.owners:
+            self.owners[id(node)] = node, self._owner(node)
+        return self.owners[id(node)][1]
+
+    def _owner(self, node: exp.Expr) -> frozenset[str] | None:
         aliases = set()
-        by_id = {occurrence.id: alias for alias, occurrence in self.block.tables.items()}
         for reference in every(node, exp.Column):
             found = self.scopes.resolve(reference, self.scopes.block_of(reference) or self.block)
             if found is None:
                 return None
-            if found[0].id in by_id:
-                aliases.add(by_id[found[0].id])
+            if found[0].id in self.alias_by_id:
+                aliases.add(self.alias_by_id[found[0].id])
             elif not _stands_in(found[0].node, node):
                 return None
         return frozenset(aliases)
@@ -178,8 +210,14 @@ class _Former:
         databases = {island.database for island in islands}
         if len(databases) != 1:
             return False
+        key = id(condition), databases.pop()
+        if key not in self.exact:
+            self.exact[key] = condition, self._is_said_exactly(condition, key[1])
+        return self.exact[key][1]
+
+    def _is_said_exactly(self, condition: exp.Expr, database: str) -> bool:
         try:
-            return translate(condition, self.speaker(databases.pop())).is_exact
+            return translate(condition, self.speaker(database)).is_exact
         except NotPushed:
             return False
 

@@ -40,6 +40,8 @@ def _inline_ctes(draft: Draft) -> Draft:
 
     Only those of the query itself, which can name nothing around them, and only where no name means two things.
     """
+    if first(draft.tree, exp.With) is None:
+        return draft
     tree = copied(draft.tree)
     ctes = [cte.alias.lower() for cte in every(tree, exp.CTE)]
     if len(set(ctes)) < len(ctes) or {table.name.lower() for table in marked(tree)} & set(ctes):
@@ -94,12 +96,11 @@ class _Merge:
 def _mergeable(draft: Draft, outer: exp.Select) -> _Merge | None:
     """The first derived table of a block that can be merged into it."""
     core, block = core_of(outer), draft.query.scopes.blocks[id(outer)]
-    if core is None or block.is_opaque or has_clash(draft, outer):
+    sources = [] if core is None else [source for source in core.inner if isinstance(source, exp.Subquery)]
+    if core is None or not sources or block.is_opaque or has_clash(draft, outer):
         return None
-    for source in core.inner:
-        if isinstance(source, exp.Subquery) and (found := _merge_of(draft, outer, core, source)) is not None:
-            return found
-    return None
+    found = (_merge_of(draft, outer, core, source) for source in sources)
+    return next((merge for merge in found if merge is not None), None)
 
 
 def _merge_of(draft: Draft, outer: exp.Select, core: Core, source: exp.Subquery) -> _Merge | None:

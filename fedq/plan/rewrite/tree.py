@@ -7,7 +7,7 @@ and its text is written anew; so only trees of parts that come back from sqlglot
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fedq.bind.bound import BoundQuery
@@ -50,27 +50,32 @@ def draft(query: BoundQuery) -> Draft | None:
     if not can_be_written(query.tree) or any(occurrence.has_origin for occurrence in query.occurrences):
         return None
     tree = copied(query.tree)
-    nodes = base_tables(tree)
+    reads = base_tables(tree)
     tables = tuple(occurrence.table for occurrence in query.occurrences)
-    if len(nodes) != len(tables):  # a file that the query reads by itself
+    if len(reads) != len(tables):  # a file that the query reads by itself
         return None
-    for number, node in enumerate(nodes):
+    for number, node in enumerate(reads):
         node.meta[_READS] = number
     return rebound(Draft(query, tables), tree)
 
 
 def rebound(old: Draft, tree: exp.Expr, more: Sequence[BoundTable] = ()) -> Draft:
     """The draft with another tree, its names resolved again."""
-    tables = (*old.tables, *more)
-    nodes = marked(tree)
-    scopes = Scopes(tree, nodes, [tables[number_of(node)] for node in nodes], [number_of(node) + 1 for node in nodes])
+    tables, parts = (*old.tables, *more), nodes(tree)
+    reads = _marked_of(parts)
+    numbers = [number_of(node) for node in reads]
+    scopes = Scopes(tree, reads, [tables[number] for number in numbers], [number + 1 for number in numbers], parts)
     query = replace(old.query, tree=tree, scopes=scopes, edits=())
     return Draft(query, tables)
 
 
 def marked(tree: exp.Expr) -> list[exp.Table]:
     """The nodes that read a table, in the order of their numbers."""
-    return sorted((node for node in every(tree, exp.Table) if _READS in node.meta), key=number_of)
+    return _marked_of(nodes(tree))
+
+
+def _marked_of(parts: Sequence[exp.Expr]) -> list[exp.Table]:
+    return sorted((node for node in parts if isinstance(node, exp.Table) and _READS in node.meta), key=number_of)
 
 
 def number_of(node: exp.Expr) -> int:
@@ -101,6 +106,10 @@ def can_be_written(tree: exp.Expr) -> bool:
     return all(type(node) in _SAFE and not _has_more(node) for node in nodes(tree))
 
 
+_OF_TABLE = ("pivots", "sample", "when", "laterals", "only", "hints")
+_OF_SELECT = ("laterals", "sample", "windows", "qualify", "kind", "hint", "into", "locks", "operation_modifiers")
+
+
 def _has_more(node: exp.Expr) -> bool:
     """Whether a node carries something that would not be written as it was read."""
     match node:
@@ -110,24 +119,26 @@ def _has_more(node: exp.Expr) -> bool:
             return bool(node.args.get("method") or node.args.get("hint"))
         case exp.Table():
             alias = node.args.get("alias")
-            more = ("pivots", "sample", "when", "laterals", "only", "hints")
-            return any(node.args.get(key) for key in more) or (alias is not None and bool(alias.args.get("columns")))
+            return _has_any(node, _OF_TABLE) or (alias is not None and bool(alias.args.get("columns")))
         case exp.Select():
-            keys = ("laterals", "sample", "windows", "qualify", "kind", "hint", "into", "locks", "operation_modifiers")
-            return any(node.args.get(key) for key in keys)
+            return _has_any(node, _OF_SELECT)
         case exp.Star():
-            return any(node.args.get(key) for key in ("except_", "replace", "rename"))
+            return _has_any(node, ("except_", "replace", "rename"))
         case exp.Cast():
             return type(node) is not exp.Cast or bool(node.args.get("format"))
         case exp.Subquery():
-            return any(node.args.get(key) for key in ("pivots", "sample"))
+            return _has_any(node, ("pivots", "sample"))
     return False
+
+
+def _has_any(node: exp.Expr, keys: Iterable[str]) -> bool:
+    return any(node.args.get(key) for key in keys)
 
 
 def local_text(query: BoundQuery, node: exp.Expr | None = None) -> str:
     """The text that the local engine runs: every table under its occurrence's id, and the alias that the rest uses."""
     ids = {number_of(occurrence.node): occurrence.id for occurrence in query.occurrences}
-    copy = (node or query.tree).copy()
+    copy = copied(node or query.tree)
     for table in marked(copy):
         alias = exp.TableAlias(this=identifier(str(table.alias or table.name)))
         new = exp.Table(this=identifier(ids[number_of(table)]), alias=alias, joins=table.args.get("joins"))
