@@ -41,7 +41,7 @@ _CLASSES: dict[type, str] = {bool: "BOOLEAN", int: "INTEGER", float: "REAL", str
 _TIMES = ("date", "timestamp", "timestamptz")
 _WIDE = Context(prec=100)
 #: digits a double keeps of every decimal number
-_EXACT_DIGITS = 15
+EXACT_DIGITS = 15
 
 
 class Unfit(ValueError):
@@ -69,7 +69,7 @@ def array_of(values: Sequence[Any], output: Output, report: Report) -> pa.Array:
     storage = (column.storage if column else None) or "iso"
     kinds = set(map(type, values))
     kinds.discard(type(None))
-    if (found := _at_once(values, kinds, output.type, storage)) is not None:
+    if (found := at_once(values, kinds, output.type, storage)) is not None:
         return found
     kept = [_kept(value, output, storage, report) for value in values]
     return pa.array(kept, arrow_type(output.type))
@@ -112,8 +112,8 @@ def storage_class(value: Any) -> str:
 # --- whole columns ---
 
 
-def _at_once(values: Sequence[Any], kinds: set[type], type_: Type, storage: str) -> pa.Array | None:
-    """The column converted in one go, or None where a value needs a closer look."""
+def at_once(values: Sequence[Any] | pa.Array, kinds: set[type], type_: Type, storage: str) -> pa.Array | None:
+    """The column, all of whose values are of these kinds, in one go; None where a value needs a closer look."""
     wanted = arrow_type(type_)
     if not kinds:
         return pa.nulls(len(values), wanted)
@@ -135,9 +135,10 @@ def _plain(*accepted: type) -> Callable[..., pa.Array | None]:
 def _booleans(values: Sequence[Any], kinds: set[type], wanted: pa.DataType, storage: str) -> pa.Array | None:
     if kinds == {bool}:
         return pa.array(values, wanted)
-    if kinds != {int} or not set(values) <= {0, 1, None}:
+    if kinds != {int}:
         return None
-    return pa.array(values, pa.int8()).cast(wanted)
+    numbers = pa.array(values, pa.uint8())
+    return numbers.cast(wanted) if (pc.max(numbers).as_py() or 0) <= 1 else None
 
 
 def _floats(values: Sequence[Any], kinds: set[type], wanted: pa.DataType, storage: str) -> pa.Array | None:
@@ -165,14 +166,18 @@ def _scaled(doubles: pa.Array, wanted: pa.DataType) -> pa.Array | None:
     precision, scale = wanted.precision, wanted.scale
     numbers = doubles.fill_null(0.0).to_numpy(zero_copy_only=False)
     scaled = np.rint(numbers * 10.0**scale)
-    is_short = np.abs(scaled) < 10.0 ** min(precision, _EXACT_DIGITS)
+    is_short = np.abs(scaled) < 10.0 ** min(precision, EXACT_DIGITS)
     if not (is_short & (scaled / 10.0**scale == numbers)).all():
         return None  # also for NaN and infinities
-    unscaled = np.empty((len(numbers), 2), dtype="<i8")
-    unscaled[:, 0] = scaled
-    unscaled[:, 1] = unscaled[:, 0] >> 63  # the high half of a 128-bit integer is the sign
-    valid = pc.is_valid(doubles).buffers()[1] if doubles.null_count else None
-    return pa.Array.from_buffers(wanted, len(numbers), [valid, pa.py_buffer(unscaled)])
+    return unscaled(scaled, pc.is_valid(doubles).buffers()[1] if doubles.null_count else None, wanted)
+
+
+def unscaled(numbers: np.ndarray[Any, Any], valid: pa.Buffer | None, wanted: pa.DataType) -> pa.Array:
+    """Whole numbers n, of no more digits than the type has, as the decimals n / 10**scale."""
+    halves = np.empty((len(numbers), 2), dtype="<i8")
+    halves[:, 0] = numbers
+    halves[:, 1] = halves[:, 0] >> 63  # the high half of a 128-bit integer is the sign
+    return pa.Array.from_buffers(wanted, len(numbers), [valid, pa.py_buffer(halves)])
 
 
 def _dates(values: Sequence[Any], kinds: set[type], wanted: pa.DataType, storage: str) -> pa.Array | None:

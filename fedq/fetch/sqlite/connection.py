@@ -29,6 +29,7 @@ _PRAGMAS = (
     "schema_version", "table_list", "table_xinfo", "index_list", "index_info", "encoding", "page_count", "page_size",
     "data_version",
 )  # fmt: skip
+_ASKED_OF_ONE = ("table_list", "table_xinfo", "index_list", "index_info")
 _LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _UNREADABLE = (
     sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM,
@@ -170,7 +171,7 @@ def _authorize(action: int, one: str | None, two: str | None, schema: str | None
     if action == sqlite3.SQLITE_FUNCTION:
         return sqlite3.SQLITE_DENY if (two or "").lower() in _REFUSED_FUNCTIONS else sqlite3.SQLITE_OK
     if action == sqlite3.SQLITE_PRAGMA:
-        is_question = two is None or (one or "").lower() in ("table_xinfo", "index_list", "index_info")
+        is_question = two is None or (one or "").lower() in _ASKED_OF_ONE
         return sqlite3.SQLITE_OK if (one or "").lower() in _PRAGMAS and is_question else sqlite3.SQLITE_DENY
     if action == sqlite3.SQLITE_TRANSACTION:  # the session's own BEGIN and ROLLBACK
         return sqlite3.SQLITE_OK

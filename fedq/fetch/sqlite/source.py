@@ -31,6 +31,7 @@ from fedq.fetch.blocks import batches, inferred_batches
 from fedq.fetch.pools import Pool
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
+from fedq.fetch.sqlite.chunks import chunks_of
 from fedq.fetch.sqlite.connection import Connection, Limit, explained, primary_code
 from fedq.fetch.sqlite.schema import Reader, Table, rowid_name, type_of
 from fedq.fetch.sqlite.statistics import statistics
@@ -111,8 +112,8 @@ class SQLiteSource:
         schema = self._schemas.get(table.name)
         if schema is None or any(type_of(column.native) is None for column in schema.columns):
             schema = reader.describe(table)
-            self._schemas[table.name] = schema
-        return replace(schema, table=PhysicalTable(wanted.schema, table.name), rows=reader.rows(table, schema))
+        self._schemas[table.name] = schema = replace(schema, rows=reader.rows(table, schema))
+        return replace(schema, table=PhysicalTable(wanted.schema, table.name))
 
     def open(self, timeout: float | None = None) -> SQLiteSession:
         """A session with a fresh snapshot."""
@@ -161,8 +162,13 @@ class SQLiteSession:
             table, key = self._locate(output, value, select.tail)
             return refused(self._source.name, output, value, reason, table=table, key=key)
 
-        with_rows = _Rows(self, select.sql)
-        yield from self._counted(batches(with_rows.fetch, select.outputs, report), with_rows)
+        sql: str | None = select.sql
+        if (chunks := chunks_of(self, select, report)) is not None:
+            yield from self._counted(chunks.batches())
+            sql = chunks.rest
+        if sql is not None:
+            rows = _Rows(self, sql)
+            yield from self._counted(batches(rows.fetch, select.outputs, report), rows)
 
     def native(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query in SQLite's own dialect; types are those of the first rows' values."""
@@ -173,13 +179,14 @@ class SQLiteSession:
         rows = _Rows(self, sql)
         yield from self._counted(inferred_batches(rows.fetch, rows.names(), report), rows)
 
-    def _counted(self, found: Iterator[pa.RecordBatch], rows: _Rows) -> Iterator[pa.RecordBatch]:
+    def _counted(self, found: Iterator[pa.RecordBatch], rows: _Rows | None = None) -> Iterator[pa.RecordBatch]:
         try:
             for batch in found:
                 self.received += batch.nbytes
                 yield batch
         finally:
-            rows.close()
+            if rows is not None:
+                rows.close()
 
     def execute(self, sql: str, parameters: Sequence[object] = ()) -> sqlite3.Cursor:
         """Run a statement. Raises: FedqError, QueryCancelled."""
@@ -197,6 +204,15 @@ class SQLiteSession:
             if _is_undecodable(error):
                 raise
             raise explained(error, self._source.name, self._connection.path, sql=sql) from error
+
+    @property
+    def raw(self) -> sqlite3.Connection:
+        """The driver's connection."""
+        return self._connection.raw
+
+    def known(self, table: str) -> TableSchema | None:
+        """What was last found out about a table."""
+        return self._source.known(table)
 
     def read_any_text(self) -> None:
         """From now on, text that is not UTF-8 arrives as `UndecodableText`."""
