@@ -35,6 +35,8 @@ class Stand:
     is_replica: bool
     instance: str
     """This run of this server; its position never goes back. A pooler may lead to another one each time."""
+    history: str = ""
+    """MariaDB: the last GTID of each server that ever wrote, as far as its log says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,25 @@ def reaches(position: Position, floor: Position) -> bool:
     if position.engine == "postgresql":
         return lsn(position.position) >= lsn(floor.position)
     have = gtids(position.position)
-    return all(domain in have and have[domain][0] >= number for domain, (number, _) in gtids(floor.position).items())
+    return all(
+        domain in have and (have[domain][0] > number or have[domain][1] == gtid)
+        for domain, (number, gtid) in gtids(floor.position).items()
+    )
+
+
+def contains(stand: Stand, floor: Position) -> bool:
+    """Whether a server has what a position stands for. GTIDs go on counting after a failover, so what the lost primary
+    wrote last has a number that the new one passes; its log knows how far that primary's own writes came.
+
+    >>> new = Stand(Position("mariadb", "101", None, "0-101-9"), False, "", history="0-100-7,0-101-9")
+    >>> [contains(new, Position("mariadb", "100", None, gtid)) for gtid in ("0-100-7", "0-100-8")]
+    [True, False]
+    """
+    if not reaches(stand.position, floor):
+        return False
+    last = {gtid.rpartition("-")[0]: int(gtid.rpartition("-")[2]) for gtid in stand.history.split(",") if gtid}
+    known = (gtid.rpartition("-") for _, gtid in gtids(floor.position).values()) if last else ()
+    return all(last.get(writer, int(number)) >= int(number) for writer, _, number in known)
 
 
 def later(one: Position, other: Position) -> Position:
@@ -160,6 +180,12 @@ class Ledger:
             self._known[name] = later(known, position)
         elif known is None or is_primary:  # the primary's history is the one that goes on
             self._known[name] = position
+
+    def lost(self, name: str, position: Position) -> None:
+        """The primary does not have this: it is waited for no longer, unless more was written meanwhile."""
+        with self._lock:
+            if self._known.get(name) == position:
+                del self._known[name]
 
     def floor(self, name: str) -> Position | None:
         """What the next read must contain."""

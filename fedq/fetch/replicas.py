@@ -29,7 +29,7 @@ from fedq.errors import (
     QueryTimeout,
     StaleReplicaError,
 )
-from fedq.fetch.positions import Behind, Ledger, Reading, Stand, gtids, is_same_history, reaches
+from fedq.fetch.positions import Behind, Ledger, Reading, Stand, contains, gtids, is_same_history
 from fedq.fetch.source import Select, Session, Source
 from fedq.fetch.writer import Position
 
@@ -48,7 +48,8 @@ _OUT_FIRST, _OUT_MOST = 1.0, 10.0
 _SAMPLES = 5
 #: a replica that is slower by more than this factor is still tried as often as if it were this much
 _SLOWEST = 10.0
-_RECOVERY_CONFLICT = "40001"
+#: PostgreSQL: a replica takes a snapshot away, or a lock, to go on replaying
+_RECOVERY_CONFLICT = ("40001", "40P01")
 #: MariaDB: no such column, table, function; the definition is another one than in the snapshot
 _MISSING = (1054, 1109, 1146, 1305, 1412)
 
@@ -162,7 +163,7 @@ class PlacedSession:
             raise _elsewhere(lost) from lost
         except FedqError as error:
             is_missing = _is_missing(error)
-            if not self._place.is_replica or not (is_missing or error.facts.get("sqlstate") == _RECOVERY_CONFLICT):
+            if not self._place.is_replica or not (is_missing or error.facts.get("sqlstate") in _RECOVERY_CONFLICT):
                 raise
             again = _elsewhere(error)
             again.is_for_primary = is_missing  # it was described there
@@ -242,8 +243,11 @@ class ReplicatedSource:
         is_lost_track = self.name in reading.after and after is None
         if reading.freshness == "session":
             is_lost_track |= self._ledger.is_unknown(self.name)
-        if reading.is_from_primary or is_lost_track:
+        if reading.is_from_primary:
             return self._open_primary(timeout, started, None)
+        if is_lost_track:
+            known = self._ledger.floor(self.name) if reading.freshness == "session" else None
+            return self._open_primary(timeout, started, [floor for floor in (after, known) if floor], is_only=True)
         floors = [floor for floor in (after, self._floor(reading)) if floor is not None]
         is_enough = self._enough(floors, reading)
         for place in self._in_order():
@@ -288,7 +292,7 @@ class ReplicatedSource:
                 return False
             if not position.position:  # MySQL, or a replica that has never replicated
                 return reading.freshness == "any" and not floors
-            return all(reaches(position, floor) for floor in floors)
+            return all(contains(stand, floor) for floor in floors)
 
         return is_enough
 
@@ -342,33 +346,41 @@ class ReplicatedSource:
             message = f"database {self.name!r}: {place.name} {what}"
             place.fails(StaleReplicaError(message, hint="Correct `replicas` in the catalog.", database=self.name))
 
-    def _open_primary(self, timeout: float | None, started: float, floors: Sequence[Position] | None) -> PlacedSession:
-        """At the primary, which has everything, unless its history is another one than what was seen."""
+    def _open_primary(
+        self, timeout: float | None, started: float, floors: Sequence[Position] | None, *, is_only: bool = False
+    ) -> PlacedSession:
+        """At the primary, which has everything, unless its history is another one than what was seen.
+
+        With no floors at all (None) its state is the one that counts from now on. `is_only`: no other server will do.
+        """
+        is_only |= floors is None
 
         def is_right(stand: Stand) -> bool:
-            if floors is None:
-                return not stand.is_replica
-            return not stand.position.position or all(reaches(stand.position, floor) for floor in floors)
+            if is_only and stand.is_replica:
+                return False
+            return not stand.position.position or all(contains(stand, floor) for floor in floors or ())
 
         place = self.primary
-        if floors is not None and isinstance(place.why, ConnectionFailed):
+        if not is_only and isinstance(place.why, ConnectionFailed):
             raise place.why  # it is asked in the background, and there are others
-        asked = time.monotonic()
+        asked, known = time.monotonic(), self._ledger.floor(self.name)
         try:
             session, stand = place.server.open_when(timeout, is_right, 0.0)
         except Behind as behind:
-            raise self._lost_history(behind.stand, floors or ()) from None
+            raise self._not_right(behind.stand, floors or (), is_only=is_only) from None
         except ConnectionFailed as error:
             place.fails(error)
             raise
+        if floors is None and known is not None and not contains(stand, known):
+            self._ledger.lost(self.name, known)
         return self._placed(place, session, stand, asked, started)
 
-    def _lost_history(self, stand: Stand, floors: Sequence[Position]) -> StaleReplicaError:
-        if stand.is_replica and not floors:
+    def _not_right(self, stand: Stand, floors: Sequence[Position], *, is_only: bool) -> StaleReplicaError:
+        if is_only and stand.is_replica:
             message = f"database {self.name!r}: the server at its url is a replica now, and a primary is asked for"
             return StaleReplicaError(message, hint="Correct the url in the catalog.", database=self.name)
         if all(is_same_history(stand.position, floor) for floor in floors):
-            what = f"stands at {stand.position.position}, before {', '.join(floor.position for floor in floors)}"
+            what = f"stands at {stand.position.position}, without {', '.join(floor.position for floor in floors)}"
         else:
             what = f"is on another timeline or cluster ({_shown(stand.position)}) than {_shown(floors[0])}"
         message = (

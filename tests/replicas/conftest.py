@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,29 +54,56 @@ class Shop:
     database: str
     patch: pytest.MonkeyPatch
     feds: list[fedq.Federation]
+    note: Callable[[str, object], None] = lambda name, value: None
+    """Keeps something of the test for who runs it: pytest's `record_property`."""
 
-    def catalog(self, replicas: list[int] | None = None, **more: Any) -> dict[str, Any]:
-        """A catalog of the database `shop` with these replicas (both)."""
-        urls = [server.url_of(self.database) for server in self.cluster.servers]
+    def catalog(
+        self, replicas: list[int] | None = None, through: Mapping[int, int] | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """A catalog of the database `shop` with these replicas (both), some of them `through` the port of a proxy."""
+        ports = {1 + number: port for number, port in (through or {}).items()}
+        urls = [server.url_of(self.database, port=ports.get(at)) for at, server in enumerate(self.cluster.servers)]
         urls = [url.replace(f":{self.cluster.primary.password}@", "@") for url in urls]
         chosen = [urls[1 + number] for number in (range(len(urls) - 1) if replicas is None else replicas)]
         entry = {"url": urls[0], "replicas": chosen, "password": {"env": "SHOP_PASSWORD"}}
         self.patch.setenv("SHOP_PASSWORD", self.cluster.primary.password)
         return {"version": 1, "databases": {"shop": entry}, **more}
 
-    def connect(self, replicas: list[int] | None = None, **more: Any) -> fedq.Federation:
+    def connect(
+        self, replicas: list[int] | None = None, through: Mapping[int, int] | None = None, **more: Any
+    ) -> fedq.Federation:
         """A federation of its own."""
-        self.feds.append(fedq.connect(self.catalog(replicas, **more)))
+        self.feds.append(fedq.connect(self.catalog(replicas, through, **more)))
         return self.feds[-1]
+
+    @contextmanager
+    def scene(self, what: str, sees: str) -> Iterator[Callable[..., Any]]:
+        """What happens, and what the user sees of it, for the table of `python -m benchmarks.faults`.
+
+        Gives a function that calls another; the longest of these calls is what the user waited.
+        """
+        longest = [0.0]
+
+        def ask(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+            started = time.monotonic()
+            try:
+                return function(*args, **options)
+            finally:
+                longest[0] = max(longest[0], time.monotonic() - started)
+
+        yield ask
+        self.note("scene", json.dumps({"what": what, "sees": sees, "engine": self.kind, "seconds": longest[0]}))
 
     def sql(self, text: str) -> list[tuple[Any, ...]]:
         """Another program's statement, on the primary."""
         return self.cluster.primary.sql(text, self.database)
 
 
-def make_shop(kind: str, cluster: Cluster, patch: pytest.MonkeyPatch) -> Iterator[Shop]:
+def make_shop(
+    kind: str, cluster: Cluster, patch: pytest.MonkeyPatch, note: Callable[[str, object], None] = Shop.note
+) -> Iterator[Shop]:
     url = cluster.primary.new_database("shop")
-    shop = Shop(kind, cluster, url.rsplit("/", 1)[1], patch, [])
+    shop = Shop(kind, cluster, url.rsplit("/", 1)[1], patch, [], note)
     shop.sql("CREATE TABLE items (id BIGINT PRIMARY KEY, n BIGINT)")
     shop.sql("INSERT INTO items VALUES (1, 0)")
     cluster.wait()
@@ -83,14 +113,18 @@ def make_shop(kind: str, cluster: Cluster, patch: pytest.MonkeyPatch) -> Iterato
 
 
 @pytest.fixture(params=list(KINDS))
-def shop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+def shop(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> Iterator[Shop]:
     """Over a cluster that all tests share: thaw what you freeze."""
     cluster = request.getfixturevalue(f"{request.param}_cluster")
-    yield from make_shop(request.param, cluster, monkeypatch)
+    yield from make_shop(request.param, cluster, monkeypatch, record_property)
 
 
 @pytest.fixture(params=list(KINDS))
-def victim(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
+def victim(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
+) -> Iterator[Shop]:
     """Over a cluster of the test's own, to kill."""
     for cluster in make_cluster(request.param, "victim", request.config):
-        yield from make_shop(request.param, cluster, monkeypatch)
+        yield from make_shop(request.param, cluster, monkeypatch, record_property)

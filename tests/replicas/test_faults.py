@@ -13,6 +13,7 @@ from fedq.events import Received
 from tests.replicas.conftest import Shop
 from tests.replicas.test_freshness import place
 
+N = "select n from items where id = 1"
 ROWS = 300_000
 MANY = {
     "postgres": f"INSERT INTO items SELECT i, i FROM generate_series(2, {ROWS}) i",
@@ -35,13 +36,13 @@ def test_a_killed_replica_is_left_out_and_comes_back(victim: Shop) -> None:
     fed = victim.connect()
     until({"replica1", "replica2"}, fed)
     victim.cluster.replicas[0].kill()
-    started = time.monotonic()
-    assert places(fed) == {"replica2"}
-    assert time.monotonic() - started < 3
+    with victim.scene("a replica is killed (kill -9)", "the answer, from the other replica") as ask:
+        assert {place(ask(fed.query, N)) for _ in range(30)} == {"replica2"}
     fed.execute("update items set n = 4")
     assert fed.query("select n from items").scalar() == 4
     victim.cluster.replicas[1].kill()
-    assert places(fed) == {"primary"}
+    with victim.scene("both replicas are killed", "the answer, from the primary") as ask:
+        assert {place(ask(fed.query, N)) for _ in range(30)} == {"primary"}
     victim.cluster.replicas[0].restart()
     until({"replica1"}, fed)  # asked again after 12 s at most, and a busy machine
     assert fed.query("select n from items").scalar() == 4
@@ -63,7 +64,9 @@ def test_a_replica_killed_in_mid_pull_loses_and_doubles_no_row(victim: Shop, sql
 
     fed = victim.connect(replicas=[0], policy={"on_cross_db": "allow"})
     assert places(fed, 3) == {"replica1"}
-    found = fed.query(sql, listener=kill)
+    scene = "a replica is killed in mid-result" + (", 2 tables joined here" if "join" in sql else "")
+    with victim.scene(scene, "the answer, read anew at the primary") as ask:
+        found = ask(fed.query, sql, listener=kill)
     assert killed
     assert [source.role for source in found.sources] == ["primary"] * len(found.sources)
     rows = sorted(found.rows())
@@ -76,17 +79,18 @@ def test_reads_go_on_without_the_primary_and_writes_fail_at_once(victim: Shop) -
     fed.execute("update items set n = 6")
     assert fed.query("select n from items").scalar() == 6
     victim.cluster.primary.kill()
-    for _ in range(10):
-        assert fed.query("select n from items").scalar() == 6
-    started = time.monotonic()
-    with pytest.raises(ConnectionFailed):
-        fed.execute("update items set n = 7")
-    with pytest.raises(ConnectionFailed), fed.pinned():
-        fed.query("select n from items")
-    assert time.monotonic() - started < 3
-    with pytest.raises(StaleReplicaError, match="does not answer"):
+    with victim.scene("the primary is killed (kill -9): reads", "the answer, from the replicas") as ask:
+        for _ in range(10):
+            assert ask(fed.query, N).scalar() == 6
+    with victim.scene("writes, and reads that must be at the primary", "`ConnectionFailed`") as ask:
+        with pytest.raises(ConnectionFailed):
+            ask(fed.execute, "update items set n = 7")
+        with pytest.raises(ConnectionFailed):
+            ask(fed.query, N, freshness="strong")
+    with victim.scene('reads with `freshness="10ms"`', "`StaleReplicaError`: how old cannot be told") as ask:
         time.sleep(0.02)
-        fed.query("select n from items", freshness="10ms")
+        with pytest.raises(StaleReplicaError, match="does not answer"):
+            ask(fed.query, N, freshness="10ms")
 
 
 def test_without_the_primary_what_was_not_replicated_is_an_error_and_not_missing(victim: Shop) -> None:
@@ -95,10 +99,10 @@ def test_without_the_primary_what_was_not_replicated_is_an_error_and_not_missing
         victim.cluster.freeze(number)
     fed.execute("update items set n = 8")
     victim.cluster.primary.kill()
-    started = time.monotonic()
-    with pytest.raises(StaleReplicaError, match="the primary is gone"):
-        fed.query("select n from items")
-    assert time.monotonic() - started < 6
+    scene = "the primary is killed, and the replicas are behind"
+    with victim.scene(scene, "`StaleReplicaError`: no replica has what was written") as ask:
+        with pytest.raises(StaleReplicaError, match="the primary is gone"):
+            ask(fed.query, N)
     assert fed.query("select n from items", freshness="any").scalar() == 0
 
 
@@ -106,19 +110,9 @@ def test_a_hung_replica_is_left_out(victim: Shop) -> None:
     fed = victim.connect()
     places(fed)
     with victim.cluster.replicas[0].frozen():
-        started = time.monotonic()
-        assert places(fed, 40) == {"replica2"}
-        assert time.monotonic() - started < 6
+        with victim.scene("a replica hangs (SIGSTOP)", "the answer, from the other replica") as ask:
+            assert {place(ask(fed.query, N)) for _ in range(40)} == {"replica2"}
     until({"replica1", "replica2"}, fed)
-
-
-def test_a_promoted_replica_is_none_any_more(victim: Shop) -> None:
-    fed = victim.connect()
-    until({"replica1", "replica2"}, fed)
-    promote(victim)
-    victim.cluster.replicas[0].sql("UPDATE items SET n = 99", victim.database)  # its own history from here
-    assert places(fed) <= {"replica2", "primary"}
-    assert fed.query("select n from items").scalar() == 0
 
 
 def promote(victim: Shop) -> None:
@@ -129,33 +123,13 @@ def promote(victim: Shop) -> None:
         new.sql("STOP SLAVE; SET GLOBAL read_only = 0", "mysql", admin=True)
 
 
-def test_after_a_failover_what_may_be_lost_is_said_and_not_read_over(victim: Shop) -> None:
-    fed = victim.connect()
-    victim.cluster.freeze(0)
-    fed.execute("update items set n = 8")
-    token = fed.token()
-    victim.cluster.primary.kill()
-    victim.cluster.replicas[1].kill()
-    promote(victim)
-    url = victim.cluster.replicas[0].url_of(victim.database).replace(f":{victim.cluster.primary.password}@", "@")
-    new = fedq.connect({"version": 1, "databases": {"shop": {
-        "url": url, "replicas": [victim.catalog()["databases"]["shop"]["replicas"][1]], "password": {"env": "SHOP_PASSWORD"},
-    }}})  # fmt: skip
-    try:
-        with pytest.raises(StaleReplicaError, match="may be lost"):
-            new.query("select n from items", after=token)
-        assert new.query("select n from items", freshness="strong").scalar() in (0, 8)
-        assert new.query("select n from items").scalar() in (0, 8)
-    finally:
-        new.close()
-
-
 def test_a_server_that_is_no_replica_is_never_read(shop: Shop) -> None:
     other = shop.cluster.primary.new_database("other")
     shop.cluster.primary.sql("CREATE TABLE items (id BIGINT, n BIGINT); INSERT INTO items VALUES (1, 77)", other)
     catalog = shop.catalog([])
     catalog["databases"]["shop"]["replicas"] = [other.replace(f":{shop.cluster.primary.password}@", "@")]
     fed = fedq.connect(catalog)
-    for freshness in ("any", "session", "5s"):
-        assert fed.query("select n from items", freshness=freshness).rows() == [(0,)]
+    with shop.scene("`replicas` names a server that takes writes", "the answer, from the primary") as ask:
+        for freshness in ("any", "session", "60s"):
+            assert ask(fed.query, "select n from items", freshness=freshness).rows() == [(0,)]
     fed.close()

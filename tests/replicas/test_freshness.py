@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -35,15 +36,30 @@ def test_a_read_after_a_write_sees_it_with_one_replica_frozen(shop: Shop) -> Non
     shop.cluster.freeze(0)
     try:
         places = []
-        for n in range(1, PAIRS + 1):
-            fed.execute("update items set n = :n where id = 1", {"n": n})
-            found = fed.query("select n from items where id = 1")
-            assert found.scalar() == n
-            places.append(place(found))
+        with shop.scene(
+            "a replica does not replay any more; written, then read", "the answer, what was written"
+        ) as ask:
+            for n in range(1, PAIRS + 1):
+                fed.execute("update items set n = :n where id = 1", {"n": n})
+                found = ask(fed.query, "select n from items where id = 1")
+                assert found.scalar() == n
+                places.append(place(found))
     finally:
         shop.cluster.thaw(0)
     assert "replica1" not in places
     assert places.count("replica2") > PAIRS * 0.8
+
+
+def test_a_read_after_a_write_sees_it_with_one_replica_a_second_late(shop: Shop) -> None:
+    fed = shop.connect()
+    shop.cluster.delay(0, 1)
+    try:
+        with shop.scene("a replica replays 1 s late; written, then read", "the answer, what was written") as ask:
+            for n in range(1, 31):
+                fed.execute("update items set n = :n where id = 1", {"n": n})
+                assert ask(fed.query, "select n from items where id = 1").scalar() == n
+    finally:
+        shop.cluster.delay(0, 0)
 
 
 def test_the_same_without_positions_is_stale(shop: Shop) -> None:
@@ -185,13 +201,14 @@ def test_a_column_that_the_replica_does_not_have_yet_is_read_at_the_primary(shop
 
 
 def test_a_commit_that_does_not_wait_for_its_log_is_made_to(
-    postgres_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    postgres_cluster: Cluster, monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object], None]
 ) -> None:
-    for shop in make_shop("postgres", postgres_cluster, monkeypatch):
+    for shop in make_shop("postgres", postgres_cluster, monkeypatch, record_property):
         shop.sql(f"ALTER DATABASE {shop.database} SET synchronous_commit = off")
         fed = shop.connect()
-        for n in range(1, 31):
-            fed.execute("update items set n = :n where id = 1", {"n": n})
-            assert fed.query("select n from items where id = 1").scalar() == n
-            fed.execute(f"UPDATE items SET n = -{n} WHERE id = 1", native="shop")
-            assert fed.query("select n from items where id = 1").scalar() == -n
+        with shop.scene("`synchronous_commit = off`; written, then read", "the answer, what was written") as ask:
+            for n in range(1, 31):
+                fed.execute("update items set n = :n where id = 1", {"n": n})
+                assert ask(fed.query, "select n from items where id = 1").scalar() == n
+                fed.execute(f"UPDATE items SET n = -{n} WHERE id = 1", native="shop")
+                assert ask(fed.query, "select n from items where id = 1").scalar() == -n

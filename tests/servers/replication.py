@@ -5,6 +5,7 @@ PostgreSQL: pg_basebackup and streaming. MariaDB: GTID, each replica from the te
 
 from __future__ import annotations
 
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,14 @@ class Cluster:
     def follow(self, number: int) -> None:
         """Let a replica that was restarted catch up again."""
 
+    def link(self, number: int, port: int | None = None) -> None:
+        """Let a replica learn through another port (a proxy's), or (None) the primary's own again."""
+        raise NotImplementedError
+
+    def rebuild(self, number: int) -> None:
+        """A killed replica again, from nothing."""
+        raise NotImplementedError
+
     def wait(self, seconds: float = 10.0) -> None:
         """Until every replica has what the primary has."""
         deadline = time.monotonic() + seconds
@@ -81,15 +90,21 @@ class PostgresCluster(Cluster):
 
     def add(self, root: Path) -> PostgresServer:
         """One more replica, a copy of the primary."""
-        primary = self.primary
         replica = PostgresServer(root)
         make_directory(root, replica.os_user)
-        source = f"host={HOST} port={primary.port} user={primary.admin_user} password={primary.admin_password}"
-        program = replica.binaries / "pg_basebackup"
-        replica.run([program, "-d", source, "-D", replica.data, "-R", "-X", "stream", "-c", "fast", "--no-sync"])
+        self._copy(replica)
         replica.start_on_free_port()
         self.replicas.append(replica)
         return replica
+
+    def _copy(self, replica: PostgresServer) -> None:
+        program = replica.binaries / "pg_basebackup"
+        told = [program, "-d", self._source(), "-D", replica.data, "-R", "-X", "stream", "-c", "fast", "--no-sync"]
+        replica.run(told)
+
+    def _source(self, port: int | None = None) -> str:
+        primary = self.primary
+        return f"host={HOST} port={port or primary.port} user={primary.admin_user} password={primary.admin_password}"
 
     def freeze(self, number: int) -> None:
         replica = self.replicas[number]
@@ -101,10 +116,24 @@ class PostgresCluster(Cluster):
         self.replicas[number].sql("SELECT pg_wal_replay_resume()", "postgres", admin=True)
 
     def delay(self, number: int, seconds: float) -> None:
+        self.configure(number, "recovery_min_apply_delay", int(seconds * 1000))
+
+    def link(self, number: int, port: int | None = None) -> None:
+        self.configure(number, "primary_conninfo", f"'{self._source(port)}'")
+
+    def configure(self, number: int, name: str, value: object) -> None:
+        """A setting of a replica that does not need a restart."""
         connection = self.replicas[number].connect("postgres", admin=True)
-        connection.execute(f"ALTER SYSTEM SET recovery_min_apply_delay = {int(seconds * 1000)}")
+        connection.execute(f"ALTER SYSTEM SET {name} = {value}")
         connection.execute("SELECT pg_reload_conf()")
         connection.close()
+
+    def rebuild(self, number: int) -> None:
+        replica = self.replicas[number]
+        assert isinstance(replica, PostgresServer)
+        shutil.rmtree(replica.data)
+        self._copy(replica)
+        replica.restart()
 
     def position(self, number: int | None = None) -> str:
         function = "pg_current_wal_flush_lsn" if number is None else "pg_last_wal_replay_lsn"
@@ -124,14 +153,25 @@ class MariaDBCluster(Cluster):
             settings = (*_MARIADB, f"server-id={100 + number}", "read_only=1")
             replica = MariaDBServer.start(_beside(root, number), settings=settings)
             made.replicas.append(replica)
-            replica.sql(
-                f"CHANGE MASTER TO MASTER_HOST='{HOST}', MASTER_PORT={primary.port}, MASTER_USER='root',"
-                f" MASTER_PASSWORD='{primary.admin_password}', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1,"
-                " MASTER_HEARTBEAT_PERIOD=1",
-                "mysql", admin=True,
-            )  # fmt: skip
-            replica.sql("START SLAVE", "mysql", admin=True)
+            made.link(number - 1)
         return made
+
+    def link(self, number: int, port: int | None = None) -> None:
+        primary = self.primary
+        self.replicas[number].sql(
+            f"STOP SLAVE; CHANGE MASTER TO MASTER_HOST='{HOST}', MASTER_PORT={port or primary.port}, MASTER_USER='root',"
+            f" MASTER_PASSWORD='{primary.admin_password}', MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1,"
+            " MASTER_HEARTBEAT_PERIOD=1; START SLAVE",
+            "mysql", admin=True,
+        )  # fmt: skip
+
+    def rebuild(self, number: int) -> None:
+        """It learns everything from the primary's log, which is whole."""
+        replica = self.replicas[number]
+        shutil.rmtree(replica.data)
+        replica.run(["cp", "-a", replica.root.parent / f"{replica.engine}-template" / "data", replica.data])
+        replica.restart()
+        self.link(number)
 
     def freeze(self, number: int) -> None:
         self.replicas[number].sql("STOP SLAVE SQL_THREAD", "mysql", admin=True)

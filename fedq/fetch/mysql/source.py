@@ -105,8 +105,10 @@ class MySQLSource:
         """
 
         def start(link: Link) -> Stand | Behind:
+            nonlocal known
+            # asked again on another link, for the first one had died: it may be another run, from an older copy
+            before, known = known, None
             use_limit(link, timeout)
-            before = known
             if before is None or not is_enough(before):
                 try:
                     before = wait_until(lambda: stand_of(link), is_enough, seconds)

@@ -88,12 +88,14 @@ class MySQLWriter:
         self._begin, self._is_prepared, self._is_stopped, self._kills = begin, False, False, 0
         is_old = self._link is not None
         if self._link is None or self._link.wire.is_broken or self._link.is_foreign:
+            self.close()
             self._link, is_old = self._connected(), False
         try:
             self._start()
         except ConnectionLost:
             if not is_old:
                 raise
+            self.close()
             self._link = self._connected()
             self._start()
 
