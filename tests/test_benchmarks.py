@@ -42,6 +42,10 @@ def test_examples_in_the_modules(name: str) -> None:
     assert doctest.testmod(importlib.import_module(f"benchmarks.federated.{name}")).failed == 0
 
 
+def test_examples_of_the_other_tables() -> None:
+    assert doctest.testmod(importlib.import_module("benchmarks.page")).failed == 0
+
+
 @pytest.mark.parametrize("count", place.PLACEMENTS)
 def test_a_placement_has_every_table_once(count: int) -> None:
     places = place.PLACEMENTS[count]
@@ -156,9 +160,9 @@ def test_the_page_quotes_what_is_kept() -> None:
     assert results.filled(page) == page, "python -m benchmarks.federated --render"
 
 
-@pytest.mark.parametrize("file", sorted(results.FOLDER.glob("*.json")), ids=lambda file: file.stem)
-def test_kept_figures_are_of_right_answers(file: Path) -> None:
-    for ran in Results.read(file.stem).races:
+@pytest.mark.parametrize("name", results.names())
+def test_kept_figures_are_of_right_answers(name: str) -> None:
+    for ran in Results.read(name).races:
         for query in ran.answers:
             assert "fedq" not in ran.differing(query), f"{ran.regime}, scale {ran.scale:g}, {query}"
 

@@ -91,6 +91,11 @@ def _answer(kept: dict[str, Any]) -> Answer:
     return Answer(**(kept | {"columns": columns}))
 
 
+def names(folder: Path = FOLDER) -> list[str]:
+    """The names of the files of races; other benchmarks keep theirs beside them."""
+    return [file.stem for file in sorted(folder.glob("*.json")) if "races" in json.loads(file.read_text())]
+
+
 def filled(page: str, folder: Path = FOLDER) -> str:
     """The page with every marked part made anew of what was measured.
 
@@ -110,6 +115,6 @@ def filled(page: str, folder: Path = FOLDER) -> str:
 
 def render() -> None:
     """Make the Markdown, the plots and the page of what is kept as JSON."""
-    for file in sorted(FOLDER.glob("*.json")):
-        Results.read(file.stem).write()
+    for name in names():
+        Results.read(name).write()
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
