@@ -61,11 +61,11 @@ class Wide(Graphs):
     def query(self) -> Query:
         """One query, with the sizes that the planner is told."""
         sizes = tuple(self.pick((1, 400, 1000, 100_000)) for _ in range(self.random.randint(1, 4)))
-        if not self.is_lucky(0.15):
+        if not self.is_lucky(0.25):
             return replace(self.shape()(), sizes=sizes)
         bound: dict[str, str] = {}
         found = replace(self, bound=bound).shape()()
-        return replace(found, params=tuple(self.values_for(bound) for _ in range(3)) if bound else (), sizes=sizes)
+        return replace(found, params=tuple(self.values_for(bound) for _ in range(5)) if bound else (), sizes=sizes)
 
     def values_for(self, bound: dict[str, str]) -> dict[str, Any]:
         """A value for each parameter, NULL at times."""
@@ -73,7 +73,7 @@ class Wide(Graphs):
 
     def shape(self) -> Callable[[], Query]:
         """Most of them templates."""
-        return self.template if self.is_lucky(0.65) else Graphs.shape(self)
+        return self.template if self.is_lucky(0.75) else Graphs.shape(self)
 
     def template(self) -> Query:
         """Some template, filled."""
