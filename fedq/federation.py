@@ -164,17 +164,24 @@ class Federation:
         from fedq.write.desk import Desk
 
         return Desk(
-            self.catalog, self._placing, self._sources, self._writers, self._read, self._engine.connection,
-            self._writing, lambda told: time_limit(self.catalog, told),
+            self.catalog, self._placing, self._sources, self._writers, self._read, self._planned,
+            self._engine.connection, self._writing, lambda told: time_limit(self.catalog, told),
         )  # fmt: skip
 
     def _read(self, sql: str, params: Any, placing: Placing, inside: Mapping[str, Any], writing: Writing) -> Any:
         """The rows of a query that is part of a write; `inside` are the databases of its transaction."""
+        return self._pipeline.read_once(self._part(sql, params, placing, inside), writing.reach)
+
+    def _planned(self, sql: str, params: Any, placing: Placing, inside: Mapping[str, Any]) -> Plan:
+        """How it would be read."""
+        return self._pipeline.planned(self._part(sql, params, placing, inside))
+
+    def _part(self, sql: str, params: Any, placing: Placing, inside: Mapping[str, Any]) -> Call:
         call = settle(sql, params, self.catalog, self._placing, {})
-        # what a write is made of is read where it was written
         limits = replace(call.limits, timeout=None)  # the write as a whole has one
-        call = replace(call, placing=placing, extra={**call.extra, **inside}, reading=Reading(is_pinned=True))
-        return self._pipeline.read_once(replace(call, limits=limits), writing.reach)
+        # what a write is made of is read where it was written
+        reading = Reading(is_pinned=True)
+        return replace(call, placing=placing, extra={**call.extra, **inside}, reading=reading, limits=limits)
 
     def _within(self, call: Call) -> Call:
         """The call, reading the databases of the transaction around it as that sees them; a native text never does,

@@ -23,7 +23,7 @@ from fedq.catalog.model import Database
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
 from fedq.errors import DatabaseError, NotAllowed, ReadOnlyError, ValueNotRepresentable
-from fedq.fetch.source import Session, Source
+from fedq.fetch.source import Select, Session, Source
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,12 +78,39 @@ class Begin:
     """No transaction: each statement is one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rows that a database finds by itself, and what becomes of them: new values, or without any they go."""
+
+    select: Select
+    """Finds them: their keys, then the new values of the columns that are `computed`."""
+    keys: tuple[str, ...]
+    computed: tuple[str, ...] = ()
+    constants: pa.Table | None = None
+    """One row: what other columns become, the same for every row."""
+
+    @property
+    def stage(self) -> str:
+        """Its statement: keys as `k0`, `k1`, …, values as `v0`, `v1`, …."""
+        names = [f"k{index}" for index in range(len(self.keys))]
+        names += [f"v{index}" for index in range(len(self.computed))]
+        outputs = zip(self.select.outputs, names, strict=True)
+        return f"SELECT {', '.join(f'{output.sql} AS {name}' for output, name in outputs)} {self.select.tail}"
+
+    @property
+    def is_delete(self) -> bool:
+        """Whether the rows go."""
+        return not self.computed and self.constants is None
+
+
 class Writer(Protocol):
     """One connection that may write, and its transaction."""
 
     name: str
     can_prepare: bool
     """Whether it can take part in a two-phase commit."""
+    can_change: bool
+    """Whether it takes a `change`: rows that are found by the database itself."""
     is_reusable: bool
     """Whether the connection is kept for the next transaction."""
 
@@ -105,6 +132,9 @@ class Writer(Protocol):
 
     def delete(self, schema: TableSchema, keys: pa.Table) -> int:
         """The rows of these keys go; returns how many there were."""
+
+    def change(self, schema: TableSchema, change: Change) -> int:
+        """Rows that the database finds by itself are changed, or go; returns how many there were."""
 
     def clear(self, schema: TableSchema) -> int:
         """All rows go."""
@@ -142,7 +172,11 @@ class OnePhase:
     """What a writer says that cannot prepare: its database has no two-phase commit, or none that fedq speaks."""
 
     name: str
-    can_prepare = is_reusable = False
+    can_prepare = can_change = is_reusable = False
+
+    def change(self, schema: TableSchema, change: Change) -> int:
+        """Not needed: the rows are near, and are written by key. Raises: NotAllowed."""
+        raise NotAllowed(f"database {self.name!r}: rows are written by key", database=self.name)
 
     def prepare(self) -> None:
         """Not possible. Raises: NotAllowed."""

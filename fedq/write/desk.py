@@ -14,6 +14,7 @@ from fedq.errors import ColumnNotFound, ReadOnlyError
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Position, Writer, Writers
+from fedq.plan.nodes import Plan
 from fedq.sql import exp
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ class Desk:
     writers: Writers
     read: Callable[[str, Mapping[str, Any], Placing, Mapping[str, Source], Writing], pa.Table]
     """Runs a query as a part of a write; the mapping holds databases that are read within its transaction."""
+    plan: Callable[[str, Mapping[str, Any], Placing, Mapping[str, Source]], Plan]
+    """How such a query would be run."""
     connect: Callable[[], duckdb.DuckDBPyConnection]
     """A connection to the local engine."""
     running: set[Writing]

@@ -5,7 +5,8 @@
     select orders."id", (total * 1.1) from orders where cid in (…)      orders in shop, customers in crm
     UPDATE orders AS t SET total = s.v0 FROM (…) AS s WHERE t.id = s.k0   one transaction in shop
 
-So a write means what DuckDB means by it, wherever the tables live. The read of the written database is part of the
+So a write means what DuckDB means by it, wherever the tables live. Where the one database means the same, it does all
+of it by itself (`there`). The read of the written database is part of the
 transaction: what it saw cannot have changed when the rows are written.
 """
 
@@ -26,6 +27,7 @@ from fedq.write.keys import distinct, refuse_twins
 from fedq.write.rows import check_nulls
 from fedq.write.statement import Statement, parse_statement
 from fedq.write.stoppable import Writing, conduct
+from fedq.write.there import change_there, rows_query
 from fedq.write.transaction import Transaction, current, in_transaction
 from fedq.write.written import Written
 
@@ -151,6 +153,9 @@ def _update(
     if any(each.is_default for each in statement.assignments):
         hint = "Write the value out."
         raise NotAllowed("DEFAULT cannot be written out here", sql=statement.text, span=statement.span, hint=hint)
+    there = change_there(around, statement, target, changed, values, placing)
+    if there is not None:
+        return there
     expressions = [each.expression for each in statement.assignments]
     rows = _affected(around, statement, target, expressions, values, placing)
     if not rows.num_rows:
@@ -171,6 +176,9 @@ def _delete(
     writer = around.writer(target.database)
     if not statement.condition and not statement.others:
         return writer.clear(target.table.schema)
+    there = change_there(around, statement, target, [], values, placing)
+    if there is not None:
+        return there
     rows = _affected(around, statement, target, [], values, placing)
     if not rows.num_rows:
         return 0
@@ -192,15 +200,7 @@ def _affected(
         message = f"table {target.table.name!r} has no primary key, so its rows cannot be told apart in a join"
         hint = 'Give it one, or say in the catalog what tells them apart: key = "id".'
         raise NotAllowed(message, sql=statement.text, span=statement.span, hint=hint)
-    alias = '"' + statement.alias.replace('"', '""') + '"'
-    chosen = [f'{alias}."{column.name.replace(chr(34), chr(34) * 2)}"' for column in target.identity] + expressions
-    outputs = ", ".join(f'({each}) AS "fedq {number}"' for number, each in enumerate(chosen))
-    source = f"{statement.written} AS {alias}" if statement.target.alias else statement.written
-    parts = [
-        statement.prefix, f"SELECT {outputs} FROM {source}", f", {statement.others}" if statement.others else "",
-        f"WHERE {statement.condition}" if statement.condition else "",
-    ]  # fmt: skip
-    rows = around.read(" ".join(part for part in parts if part), values, placing)
+    rows = around.read(rows_query(statement, target, expressions), values, placing)
     count = len(target.identity)
     return distinct(rows, count, target, around.desk.connect(), is_counted=not target.key)
 

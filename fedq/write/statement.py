@@ -19,6 +19,11 @@ Span = tuple[int, int]
 _OPEN = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
 _CLOSE = {TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE}
 _NO_WORDS = (TokenType.IDENTIFIER, TokenType.STRING)
+#: what an expression is made of that needs no row
+_CONSTANT = (
+    exp.Literal, exp.Boolean, exp.Null, exp.Neg, exp.Paren, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Parameter,
+    exp.Placeholder, exp.Var, exp.Add, exp.Sub, exp.Mul, exp.Div,
+)  # fmt: skip
 _HINT = "execute() takes INSERT, UPDATE and DELETE; anything else goes to one database as written, with native=."
 
 
@@ -30,6 +35,8 @@ class Assignment:
     span: Span | None
     expression: str
     is_default: bool = False
+    is_constant: bool = False
+    """Whether it is the same for every row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +165,8 @@ def _assignment(text: str, node: exp.Expr, tokens: Sequence[Token]) -> Assignmen
         raise NotAllowed("SET assigns to columns, one expression each", sql=text, hint=hint)
     equals = next(index for index, token in enumerate(tokens) if token.token_type is TokenType.EQ)
     expression = _slice(text, tokens, equals + 1, len(tokens))
-    return Assignment(column.name, span_of(column.this), expression, expression.upper() == "DEFAULT")
+    is_constant = all(isinstance(part, _CONSTANT) for part in node.expression.walk())
+    return Assignment(column.name, span_of(column.this), expression, expression.upper() == "DEFAULT", is_constant)
 
 
 def _delete(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> Statement:

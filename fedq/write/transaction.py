@@ -25,6 +25,7 @@ from fedq.bind.resolve import Placing
 from fedq.errors import DatabaseError, FedqError, NotAllowed
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Begin, Conflict, Position, Writer
+from fedq.plan.nodes import Plan
 from fedq.write.journal import Entry, new_gid
 from fedq.write.stoppable import Writing, conduct
 from fedq.write.written import Written
@@ -72,6 +73,10 @@ class Transaction:
         assert self._writing is not None
         with self._writing.within():
             return self.desk.read(sql, params, placing, self.inside, self._writing)
+
+    def plan(self, sql: str, params: Mapping[str, Any], placing: Placing) -> Plan:
+        """How such a query would be run."""
+        return self.desk.plan(sql, params, placing, self.inside)
 
     @property
     def inside(self) -> Mapping[str, Source]:

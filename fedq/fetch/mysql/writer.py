@@ -29,7 +29,18 @@ from fedq.fetch.mysql.session import MySQLSession, use_mode
 from fedq.fetch.mysql.source import MySQLSource, _settle
 from fedq.fetch.mysql.wire import FULL, length_encoded
 from fedq.fetch.source import Source
-from fedq.fetch.writer import Begin, Conflict, Position, WriterSource, columns_of, first_row, keyed, slices, unfit
+from fedq.fetch.writer import (
+    Begin,
+    Change,
+    Conflict,
+    Position,
+    WriterSource,
+    columns_of,
+    first_row,
+    keyed,
+    slices,
+    unfit,
+)
 
 if TYPE_CHECKING:
     import pymysql
@@ -65,7 +76,7 @@ class _Connector(Connector):
 class MySQLWriter:
     """One connection that may write."""
 
-    is_reusable = can_prepare = True
+    is_reusable = can_prepare = can_change = True
 
     def __init__(self, source: MySQLSource) -> None:
         self.name, self._plain = source.name, source
@@ -226,6 +237,24 @@ class MySQLWriter:
         for stage in self._stages(schema, keys):
             rows += self._run(f"DELETE t FROM {_table(schema)} t JOIN {stage} ON {match}")
         return rows
+
+    def change(self, schema: TableSchema, change: Change) -> int:
+        """Change or delete rows that the database finds by itself.
+
+        The LIMIT keeps the server from merging the rows it finds with the table that it writes, which it refuses.
+        """
+        stage = f"({change.stage} LIMIT {2**64 - 1}) s"
+        match = _match(schema, change.keys, [f"k{index}" for index in range(len(change.keys))])
+        if change.is_delete:
+            return self._run(f"DELETE t FROM {_table(schema)} t JOIN {stage} ON {match}")
+        sets = [f"t.{MYSQL.quote(name)} = s.v{index}" for index, name in enumerate(change.computed)]
+        if (constants := change.constants) is not None:
+            self._check(schema, constants)
+            [values] = outgoing.literals(constants, columns_of(schema, constants))
+            sets += [
+                f"t.{MYSQL.quote(name)} = {value}" for name, value in zip(constants.column_names, values, strict=True)
+            ]
+        return self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {', '.join(sets)}")
 
     def clear(self, schema: TableSchema) -> int:
         """Delete all rows."""

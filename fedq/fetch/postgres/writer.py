@@ -35,7 +35,18 @@ from fedq.fetch.postgres.session import PostgresSession
 from fedq.fetch.postgres.source import PostgresSource
 from fedq.fetch.postgres.statements import ROLLBACK
 from fedq.fetch.source import Session, Source
-from fedq.fetch.writer import Begin, Conflict, Position, WriterSource, columns_of, first_row, keyed, slices, unfit
+from fedq.fetch.writer import (
+    Begin,
+    Change,
+    Conflict,
+    Position,
+    WriterSource,
+    columns_of,
+    first_row,
+    keyed,
+    slices,
+    unfit,
+)
 
 T = TypeVar("T")
 _ROWS = 10_000
@@ -62,7 +73,7 @@ _KNOWN = re.compile(
 class PostgresWriter:
     """One connection that may write."""
 
-    is_reusable = True
+    is_reusable = can_change = True
 
     def __init__(self, source: PostgresSource) -> None:
         self.name, self._plain = source.name, source
@@ -169,6 +180,24 @@ class PostgresWriter:
         return self._staged(
             schema, keys, lambda stage: f"DELETE FROM {_table(schema)} AS t USING {stage} WHERE {match}"
         )
+
+    def change(self, schema: TableSchema, change: Change) -> int:
+        """Change or delete rows that the database finds by itself."""
+        stage = f"({change.stage}) AS s"
+        match = _match(schema, change.keys, [f"k{index}" for index in range(len(change.keys))])
+        if change.is_delete:
+            sql = f"DELETE FROM {_table(schema)} AS t USING {stage} WHERE {match}"
+            return _count(self._call(lambda driver: driver.execute(sql)))
+        sets = [f"{POSTGRES.quote(name)} = s.v{index}" for index, name in enumerate(change.computed)]
+        given: list[str | None] = []
+        if (constants := change.constants) is not None:
+            self._check(schema, constants)
+            for column, values in zip(columns_of(schema, constants), constants.columns, strict=True):
+                given.append(outgoing.texts(values.combine_chunks())[0].as_py())
+                sets.append(f"{POSTGRES.quote(column.physical)} = ${len(given)}::text::{bare(column.native)}")
+        sql = f"UPDATE {_table(schema)} AS t SET {', '.join(sets)} FROM {stage} WHERE {match}"
+        place = (schema, constants) if constants is not None else None
+        return _count(self._call(lambda driver: driver.execute(sql, *given), place))
 
     def clear(self, schema: TableSchema) -> int:
         """Delete all rows."""
