@@ -159,7 +159,7 @@ class Bench:
             return known
         for name, columns in tables:
             self.create(name, columns)
-        rows = self._execute(f"DESCRIBE {text}", params).fetchall()
+        rows = self._rows(f"DESCRIBE {text}", params)
         found = [(row[0], parse_type(row[1])) for row in rows]
         if len(self._engine.described) >= _MOST_DESCRIBED:
             self._engine.described.clear()
@@ -174,11 +174,14 @@ class Bench:
         if not incoming.num_columns:  # only the number of rows matters
             self._execute(f"INSERT INTO {quote(name)} SELECT NULL FROM range({incoming.num_rows})")
             return
-        self._cursor.register("incoming", incoming)
         try:
-            self._execute(f"INSERT INTO {quote(name)} SELECT * FROM incoming")
-        finally:
-            self._cursor.unregister("incoming")
+            self._cursor.register("incoming", incoming)
+            try:
+                self._execute(f"INSERT INTO {quote(name)} SELECT * FROM incoming")
+            finally:
+                self._cursor.unregister("incoming")
+        except (duckdb.Error, RuntimeError) as error:  # an interrupt reaches these two as well
+            raise self._named(error, "") from error
 
     def keys(self, name: str, columns: Sequence[str], most: int, within: Sequence[Within] = ()) -> Keyring:
         """The distinct values of columns that are not NULL; of more than `most`, one more than `most`."""
@@ -189,7 +192,7 @@ class Bench:
         chosen = ", ".join(f"{quote(column)} AS k{number}" for number, column in enumerate(columns))
         present = " AND ".join([*(f"{quote(column)} IS NOT NULL" for column in columns), *map(_among, within)])
         text = f"SELECT DISTINCT {chosen} FROM {quote(name)} WHERE {present} LIMIT {most + 1}"
-        ((count,),) = self._execute(f"CREATE TEMP TABLE {quote(table)} AS {text}").fetchall()
+        ((count,),) = self._rows(f"CREATE TEMP TABLE {quote(table)} AS {text}")
         self._tables[table] = ()
         self._keyrings[name, *columns, *within] = found = Keyring(table, count, most, len(columns))
         return found
@@ -213,15 +216,15 @@ class Bench:
             f"string_agg(w{number}, {literal(separator)}{order})" for number, (_, separator) in enumerate(places)
         )
         table = quote(keys.table)
-        ((odd, count, *found),) = self._execute(
+        ((odd, count, *found),) = self._rows(
             f"SELECT (SELECT count(*) FROM {table} WHERE {unsayable}), count(*), {texts} "
             f"FROM (SELECT {written}, {columns}, rowid FROM {table}) WHERE {present}"
-        ).fetchall()
+        )
         return None if odd else (count, [text or "" for text in found])
 
     def key_values(self, keys: Keyring) -> list[Any]:
         """The keys of one column as Python values."""
-        return [row[0] for row in self._execute(f"SELECT k0 FROM {quote(keys.table)}").fetchall()]
+        return [row[0] for row in self._rows(f"SELECT k0 FROM {quote(keys.table)}")]
 
     def key_ranges(self, name: str, column: str, most: int) -> list[tuple[int, int]]:
         """Up to `most` ranges that hold every value of an integer column, split where the widest gaps are."""
@@ -231,7 +234,7 @@ class Bench:
                  cuts AS (SELECT k, before FROM g WHERE before IS NOT NULL ORDER BY k - before DESC, k LIMIT {most - 1})
             SELECT min(k), max(k), (SELECT list(k ORDER BY k) FROM cuts), (SELECT list(before ORDER BY k) FROM cuts)
             FROM g"""
-        ((low, high, starts, ends),) = self._execute(text).fetchall()
+        ((low, high, starts, ends),) = self._rows(text)
         return [] if low is None else list(zip([low, *(starts or [])], [*(ends or []), high], strict=True))
 
     def empty(self, name: str) -> None:
@@ -265,6 +268,12 @@ class Bench:
         try:
             return self._cursor.execute(text, dict(params)) if params else self._cursor.execute(text)
         except (duckdb.Error, RuntimeError) as error:  # an interrupt is a bare RuntimeError
+            raise self._named(error, text) from error
+
+    def _rows(self, text: str, params: Mapping[str, Any] | None = None) -> list[Any]:
+        try:
+            return self._execute(text, params).fetchall()
+        except (duckdb.Error, RuntimeError) as error:  # an interrupt may come while the rows are fetched
             raise self._named(error, text) from error
 
     def _named(self, error: Exception, text: str) -> BaseException:
