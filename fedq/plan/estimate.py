@@ -2,7 +2,6 @@
 
     orders          150 000 rows            150 000
     … of one day    share 0.0004                 60
-    … × customers   1 500 different keys         60     join_rows
     … by customer                                59     group_rows
 
 Estimates only choose an order and decide whether to wait for keys; no answer depends on them. Where nothing is known
@@ -20,12 +19,11 @@ from fedq.bind.resolve import BoundTable
 from fedq.catalog.schema import Column
 from fedq.catalog.statistics import Link
 from fedq.plan.selectivity import Resolve, distinct, share, share_of
-from fedq.plan.translate import Offer
 from fedq.sql import exp
 
 __all__ = [
-    "LOCAL", "UNKNOWN_LINK", "UNKNOWN_ROWS", "Estimate", "distinct", "filtered", "filtered_rows", "group_rows",
-    "join_rows", "key_seconds", "key_share", "pull_seconds", "share", "share_of", "table_estimate", "table_rows",
+    "LOCAL", "UNKNOWN_LINK", "UNKNOWN_ROWS", "Estimate", "distinct", "filtered", "group_rows",
+    "key_seconds", "key_share", "pull_seconds", "share", "share_of", "table_estimate", "table_rows",
     "width",
 ]  # fmt: skip
 
@@ -69,14 +67,6 @@ def table_estimate(table: BoundTable) -> Estimate:
     return Estimate(UNKNOWN_ROWS, is_known=False) if rows is None else Estimate(max(0.0, rows), is_known=True)
 
 
-def filtered_rows(table: BoundTable, offers: Sequence[Offer]) -> float:
-    """Estimated rows that pass the offers."""
-    rows = table_rows(table)
-    for offer in offers:
-        rows *= offer.selectivity
-    return max(1.0, rows) if table_rows(table) else 0.0
-
-
 def filtered(
     table: BoundTable, nodes: Sequence[exp.Expr], resolve: Resolve, params: Mapping[str, Any] | None = None
 ) -> Estimate:
@@ -107,20 +97,6 @@ def group_rows(rows: float, distincts: Sequence[float | None]) -> float:
     # of `possible` boxes, how many are hit by `rows` balls
     hit = -possible * math.expm1(-rows / possible)
     return round(min(max(1.0, hit), max(1.0, rows)), 1)
-
-
-def join_rows(left: float, right: float, left_distinct: float | None, right_distinct: float | None) -> float:
-    """Rows of an inner equality join. The counts are those of the columns in their whole tables.
-
-    >>> join_rows(150_000, 300, 15_000, 15_000)   # orders with 2 % of the customers
-    3000.0
-
-    With nothing known, the smaller side is taken to be the one where each key comes once.
-    """
-    known = [count for count in (left_distinct, right_distinct) if count is not None]
-    if not known:
-        return max(left, right) if left and right else 0.0
-    return left * right / max(1.0, *known)
 
 
 def key_share(keys: float, taker_distinct: float | None, rows: float) -> float:

@@ -32,8 +32,6 @@ class Offer:
     """EXACT: true for the very same rows. Otherwise HINT: true for at least those."""
     is_strict: bool = True
     """Whether it is never true for a row whose columns are all NULL (so it may go below an outer join)."""
-    selectivity: float = 0.3
-    """Guessed share of rows it keeps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ is true for at least the same rows (HINT). A HINT under NOT would be a subset, s
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
@@ -38,7 +37,6 @@ _OPERATORS: dict[type[exp.Expr], str] = {
 }
 #: sides of one OR or AND that are sent; databases limit the depth of an expression
 _MOST_SIDES = 200
-_SHARES = {"=": 0.02, "<>": 0.95}
 _OPPOSITES: dict[type[exp.Expr], type[exp.Expr]] = {
     exp.EQ: exp.NEQ, exp.NEQ: exp.EQ, exp.LT: exp.GTE, exp.GTE: exp.LT, exp.GT: exp.LTE, exp.LTE: exp.GT,
 }  # fmt: skip
@@ -104,7 +102,7 @@ def _leaf(node: exp.Expr, speaker: Speaker) -> Offer:
         case exp.Anonymous() if node.name.lower() in _NAMED_PATTERNS and len(node.expressions) == 2:
             return _like(node.expressions[0], node.expressions[1], _NAMED_PATTERNS[node.name.lower()], speaker)
         case exp.Boolean():
-            return Offer("1 = 1", True, False, 1.0) if node.this else Offer("1 = 0", True, True, 0.0)
+            return Offer("1 = 1", True, False) if node.this else Offer("1 = 0", True, True)
     return _flag(node, speaker)
 
 
@@ -117,9 +115,8 @@ def _either(node: exp.Or, speaker: Speaker) -> Offer:
 
 
 def _any_of(offers: Sequence[Offer]) -> Offer:
-    share = min(1.0, sum(offer.selectivity for offer in offers))
     is_exact, is_strict = all(offer.is_exact for offer in offers), all(offer.is_strict for offer in offers)
-    return Offer(f"({' OR '.join(offer.sql for offer in offers)})", is_exact, is_strict, share)
+    return Offer(f"({' OR '.join(offer.sql for offer in offers)})", is_exact, is_strict)
 
 
 def _both(sides: Iterable[exp.Expr], speaker: Speaker) -> Offer:
@@ -138,9 +135,8 @@ def _both(sides: Iterable[exp.Expr], speaker: Speaker) -> Offer:
 
 
 def _every(offers: Sequence[Offer]) -> Offer:
-    share = math.prod(offer.selectivity for offer in offers)
     is_exact, is_strict = all(offer.is_exact for offer in offers), any(offer.is_strict for offer in offers)
-    return Offer(f"({' AND '.join(offer.sql for offer in offers)})", is_exact, is_strict, share)
+    return Offer(f"({' AND '.join(offer.sql for offer in offers)})", is_exact, is_strict)
 
 
 def _as_range(node: exp.Between) -> exp.Expr:
@@ -179,7 +175,7 @@ def _negation(node: exp.Expr, speaker: Speaker) -> Offer:
         raise NotPushed("the opposite of a condition that is only roughly the same there")
     # strict only where it is unknown, not false, for NULL columns
     is_strict = offer.is_strict and isinstance(inner, (exp.Like, exp.Column))
-    return Offer(f"(NOT {offer.sql})", True, is_strict, max(0.05, 1 - offer.selectivity))
+    return Offer(f"(NOT {offer.sql})", True, is_strict)
 
 
 def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
@@ -225,8 +221,7 @@ def _compared(operator: str, said: Said, literal: str, speaker: Speaker) -> Offe
     """A value compared with a literal; with a check of the value where nothing is applied again."""
     checked = _checked(said, speaker)
     if checked is not None and operator in ("=", "<>", "<", "<=", ">", ">="):
-        share = _SHARES.get(operator, 0.3)
-        return Offer(f"({said.sql} {operator} {literal} AND {checked} IS NOT NULL)", True, True, share)
+        return Offer(f"({said.sql} {operator} {literal} AND {checked} IS NOT NULL)", True, True)
     return compare(operator, said.sql, said.column, literal, speaker.dialect)
 
 
@@ -240,22 +235,21 @@ def _checked(said: Said, speaker: Speaker) -> str | None:
 
 def compare(operator: str, sql: str, column: Column, literal: str, dialect: Dialect) -> Offer:
     """A column compared with a literal already written in the dialect. Raises: NotPushed."""
-    share = _SHARES.get(operator, 0.3)
     is_text = column.type.family == "text"
     match column.comparison:
         case Comparison.SAME:
-            return Offer(f"{sql} {operator} {literal}", True, True, share)
+            return Offer(f"{sql} {operator} {literal}", True, True)
         case Comparison.EQUALITY if operator in ("=", "<>"):
-            return Offer(f"{sql} {operator} {literal}", True, True, share)
+            return Offer(f"{sql} {operator} {literal}", True, True)
         case Comparison.EQUALITY if is_text and (ordered := dialect.by_bytes(sql, column)) is not None:
-            return Offer(f"{ordered} {operator} {literal}", True, True, share)
+            return Offer(f"{ordered} {operator} {literal}", True, True)
         case Comparison.LOOSE if operator == "=" and (not is_text or column.physical):
             exact = dialect.same_text(sql, column, [literal]) if is_text else None
-            return Offer(exact or f"{sql} = {literal}", exact is not None, True, share)
+            return Offer(exact or f"{sql} = {literal}", exact is not None, True)
         case Comparison.LOOSE if is_text and (ordered := dialect.by_bytes(sql, column)) is not None:
-            return Offer(f"{ordered} {operator} {literal}", True, True, share)
+            return Offer(f"{ordered} {operator} {literal}", True, True)
         case Comparison.LOOSE if not is_text and operator != "<>":
-            return Offer(f"{sql} {operator} {literal}", False, True, share)
+            return Offer(f"{sql} {operator} {literal}", False, True)
     raise NotPushed(unlike(column, operator))
 
 
@@ -286,7 +280,7 @@ def _year_range(node: exp.Expr, operator: str, value: object, speaker: Speaker) 
     if bounds is None:
         return None
     offers = [translate(kind(this=copied(found[1]), expression=bound), speaker) for kind, bound in bounds]
-    offer = replace(_every(offers), selectivity=0.15 if operator == "=" else 0.4)
+    offer = _every(offers)
     if operator == "=" or not offer.is_exact:
         return offer
     finite = _finite(found[1], speaker)  # an infinity is in the range and has no year
@@ -305,28 +299,26 @@ def _pair(operator: str, left: exp.Expr, right: exp.Expr, speaker: Speaker) -> O
         return replace(_text_pair(operator, one, other, left, right, speaker), is_strict=is_strict)
     if not _are_alike(one.type, other.type, operator):
         raise NotPushed(f"{left.sql('duckdb')} {operator} {right.sql('duckdb')} compares differently there")
-    share = 0.05 if operator == "=" else 0.3
     try:
         sides = operand(left, speaker), operand(right, speaker)
-        return Offer(f"{sides[0].sql} {operator} {sides[1].sql}", True, is_strict, share)
+        return Offer(f"{sides[0].sql} {operator} {sides[1].sql}", True, is_strict)
     except NotPushed:
         columns = (one.column, other.column)
         is_equal = all(column.comparison in (Comparison.EQUALITY, Comparison.SAME) for column in columns)
         if is_equal and operator in ("=", "<>"):
-            return Offer(f"{one.sql} {operator} {other.sql}", True, is_strict, share)
+            return Offer(f"{one.sql} {operator} {other.sql}", True, is_strict)
         is_near = all(column.comparison in (Comparison.LOOSE, Comparison.SAME) for column in columns)
         if not is_near or operator == "<>" or one.type.family not in _ORDERED or one.type != other.type:
             raise
-        return Offer(f"{one.sql} {operator} {other.sql}", False, is_strict, share)
+        return Offer(f"{one.sql} {operator} {other.sql}", False, is_strict)
 
 
 def _text_pair(operator: str, one: Said, other: Said, left: exp.Expr, right: exp.Expr, speaker: Speaker) -> Offer:
     columns, dialect = (one.column, other.column), speaker.dialect
     is_one_rule = one.column.collation == other.column.collation and all(column.physical for column in columns)
     enough = (Comparison.SAME, Comparison.EQUALITY) if operator in ("=", "<>") else (Comparison.SAME,)
-    share = 0.05 if operator == "=" else 0.3
     if is_one_rule and all(column.comparison in enough for column in columns):
-        return Offer(f"{one.sql} {operator} {other.sql}", True, True, share)
+        return Offer(f"{one.sql} {operator} {other.sql}", True, True)
     is_readable = all(column.comparison is not Comparison.UNLIKE for column in columns)
     said = [dialect.by_bytes(side.sql, side.column) for side in (one, other)] if is_readable else [None]
     if None in said:
@@ -334,7 +326,7 @@ def _text_pair(operator: str, one: Said, other: Said, left: exp.Expr, right: exp
     exact = f"{said[0]} {operator} {said[1]}"
     is_loose = all(column.comparison is Comparison.LOOSE for column in columns)
     is_indexed = is_one_rule and is_loose and operator == "=" and one.column.native == other.column.native
-    return Offer(f"({one.sql} = {other.sql} AND {exact})" if is_indexed else exact, True, True, share)
+    return Offer(f"({one.sql} = {other.sql} AND {exact})" if is_indexed else exact, True, True)
 
 
 def _are_alike(one: Type, other: Type, operator: str) -> bool:
@@ -373,23 +365,22 @@ def _membership(node: exp.In, speaker: Speaker, *, is_negated: bool = False) -> 
     if column.type.family == "integer" and any(not _has_fraction(found.value) for found in constants):
         constants = [found for found in constants if not _has_fraction(found.value)]
     literals = [speaker.literal(found, column) for found in constants]
-    share = min(1.0, 0.02 * len(literals))
-    word, share = ("NOT IN", max(0.05, 1 - share)) if is_negated else ("IN", share)
+    word = "NOT IN" if is_negated else "IN"
     plain = f"{sql} {word} ({', '.join(literals)})"
     if column.comparison in (Comparison.SAME, Comparison.EQUALITY):
-        return Offer(plain, True, said.is_strict, share)
+        return Offer(plain, True, said.is_strict)
     if column.type.family == "text":
         ordered = speaker.dialect.by_bytes(sql, column)
         if ordered is not None and (is_negated or not column.physical):
-            return Offer(f"{ordered} {word} ({', '.join(literals)})", True, said.is_strict, share)
+            return Offer(f"{ordered} {word} ({', '.join(literals)})", True, said.is_strict)
         exact = speaker.dialect.same_text(sql, column, literals)
         if exact is not None and not is_negated:
-            return Offer(exact, True, said.is_strict, share)
+            return Offer(exact, True, said.is_strict)
     elif (checked := _checked(said, speaker)) is not None:
-        return Offer(f"({plain} AND {checked} IS NOT NULL)", True, said.is_strict, share)
+        return Offer(f"({plain} AND {checked} IS NOT NULL)", True, said.is_strict)
     if is_negated:
         raise NotPushed("the opposite of a condition that is only roughly the same there")
-    return Offer(plain, False, said.is_strict, share)
+    return Offer(plain, False, said.is_strict)
 
 
 def _is_test(node: exp.Is, speaker: Speaker, *, is_negated: bool = False) -> Offer:
@@ -403,8 +394,8 @@ def _is_test(node: exp.Is, speaker: Speaker, *, is_negated: bool = False) -> Off
     if column.policy != "error" or not (is_certain or sql != said.sql):
         raise NotPushed(f"whether {column.name} is NULL is decided by how its values are read")
     if is_negated:
-        return Offer(f"{sql} IS NOT NULL", True, said.is_strict, 0.95)
-    return Offer(f"{sql} IS NULL", True, False, 0.05)
+        return Offer(f"{sql} IS NOT NULL", True, said.is_strict)
+    return Offer(f"{sql} IS NULL", True, False)
 
 
 def _truth_test(node: exp.Is, speaker: Speaker, *, is_negated: bool) -> Offer:
@@ -413,7 +404,7 @@ def _truth_test(node: exp.Is, speaker: Speaker, *, is_negated: bool) -> Offer:
     inner = decide(node.this, speaker)
     if speaker.dialect.name not in ("postgres", "mysql", "duckdb"):
         raise NotPushed(f"IS {word} is computed by the local engine")
-    return Offer(f"({inner.sql}) IS {'NOT ' if is_negated else ''}{word}", True, False, 0.5)
+    return Offer(f"({inner.sql}) IS {'NOT ' if is_negated else ''}{word}", True, False)
 
 
 def _like(node: exp.Expr, pattern: exp.Expr, form: str, speaker: Speaker) -> Offer:
@@ -428,7 +419,7 @@ def _like(node: exp.Expr, pattern: exp.Expr, form: str, speaker: Speaker) -> Off
     spoken = speaker.dialect.like(said.sql, column, speaker.literal(wanted, column))
     if spoken is None:
         raise NotPushed(unlike(column, "LIKE"))
-    return Offer(spoken[0], spoken[1], said.is_strict, 0.1)
+    return Offer(spoken[0], spoken[1], said.is_strict)
 
 
 def _flag(node: exp.Expr, speaker: Speaker) -> Offer:
@@ -436,4 +427,4 @@ def _flag(node: exp.Expr, speaker: Speaker) -> Offer:
     said = say(node, speaker)
     if said.type.family != "boolean" or said.column.comparison is not Comparison.SAME:
         raise NotPushed(f"{node.sql('duckdb')} as a condition is computed by the local engine")
-    return Offer(f"{said.sql} = {speaker.dialect.literal(True)}", True, said.is_strict, 0.5)
+    return Offer(f"{said.sql} = {speaker.dialect.literal(True)}", True, said.is_strict)

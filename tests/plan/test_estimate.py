@@ -18,7 +18,6 @@ from fedq.plan.estimate import (
     distinct,
     filtered,
     group_rows,
-    join_rows,
     key_seconds,
     key_share,
     pull_seconds,
@@ -158,13 +157,10 @@ def test_rows_and_widths() -> None:
     assert filtered(TABLE, [], resolve_in(TABLE)).rows == 10_000
 
 
-def test_groups_joins_and_keys() -> None:
+def test_groups_and_keys() -> None:
     assert group_rows(1000, [None]) <= 200
     assert group_rows(1000, [10, None, 1e9]) <= 1000
     assert group_rows(0, [10]) == 1
-    assert join_rows(1000, 10, None, None) == 1000
-    assert join_rows(0, 10, None, None) == 0
-    assert join_rows(1000, 10, 100, None) == 100
     assert key_share(0, 100, 1000) == 0
     assert key_share(5, 0, 0) == 1
 

@@ -26,13 +26,13 @@ def predicate(node: exp.Expr, speaker: Speaker, statement: Statement, names: Nam
     """EXISTS, IN and = ANY with a subquery; `names` are those of the block it stands in. Raises: NotPushed."""
     match node:
         case exp.Exists():
-            return Offer(_exists(node.this, statement, names), is_exact=True, is_strict=False, selectivity=0.5)
+            return Offer(_exists(node.this, statement, names), is_exact=True, is_strict=False)
         case exp.In() if node.args.get("query") is not None:
             sql = _in(node.this, node.args["query"], speaker, statement, names)
-            return Offer(sql, is_exact=True, is_strict=False, selectivity=0.3)
+            return Offer(sql, is_exact=True, is_strict=False)
         case exp.EQ() if isinstance(node.expression, exp.Any) and isinstance(node.expression.this, exp.Query):
             sql = _in(node.this, node.expression.this, speaker, statement, names)
-            return Offer(sql, is_exact=True, is_strict=False, selectivity=0.3)
+            return Offer(sql, is_exact=True, is_strict=False)
     raise NotPushed(f"{node.key} with a subquery is computed by the local engine")
 
 
