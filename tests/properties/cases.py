@@ -28,6 +28,9 @@ def make_tables(seed: int, engines: Sequence[str]) -> tuple[Case, Wide]:
     random = Random(seed)
     weighted = [*engines, *(engine for engine in engines if engine in SPEAKING)]
     chosen = list(dict.fromkeys(random.sample(weighted, min(len(weighted), random.choice((1, 2, 2, 3, 3))))))
+    spoken = [engine for engine in engines if engine in SPEAKING]
+    if spoken and not set(chosen) & set(spoken) and random.random() < 0.8:
+        chosen[0] = random.choice(spoken)
     placed = [random.choice(chosen) for _ in range(random.choice((2, 3, 3, 4, 5)))]
     values = {
         name: random.sample(known[:4], min(len(known), 2)) + random.sample(known[4:], min(len(known[4:]), 2))
