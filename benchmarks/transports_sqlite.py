@@ -1,4 +1,4 @@
-"""How fast rows come out of a SQLite file into Arrow, by several ways; prints a table.
+"""How fast rows come out of a SQLite file into Arrow, by several ways and of several tables; prints two tables.
 
     python -m benchmarks.transports_sqlite [--rows 100000] [--python PYTHON]
 
@@ -23,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 COLUMNS = ("id", "amount", "day", "name")
-SQL = "SELECT id, amount, day, name FROM bench"
+SQL = 'SELECT "id", "amount", "day", "name" FROM "bench"'
 PER_RESULT_ROW = 4096
+WORDS = ("the", "quick", "deposits", "sleep", "above", "furiously", "pending", "ideas", "among", "bold")
 OTHERS = """
 import glob, json, os, sys, time
-path, sql = sys.argv[1:]
+path, sql, scans = sys.argv[1:]
 def least(run):
     found = []
     for _ in range(7):
@@ -46,6 +47,9 @@ try:
         con.execute(f"SET threads = {threads}")
         scan = "CREATE OR REPLACE TABLE t AS FROM s.bench"
         answer[f"DuckDB's scanner, threads: {threads}"] = least(lambda: con.execute(scan))
+    con.execute("SET threads = 1")
+    for name, rest in json.loads(scans).items():
+        answer[name] = least(lambda: con.execute(f"SELECT * FROM s.{rest}").to_arrow_table())
 except ImportError as error:
     print(error, file=sys.stderr)
 try:
@@ -84,6 +88,64 @@ def make(path: Path, rows: int) -> None:
     connection.close()
 
 
+def _words(count: int) -> str:
+    return " ".join(random.choices(WORDS, k=count))
+
+
+def _day() -> str:
+    return f"{random.randint(1992, 1998)}-{random.randint(1, 12):02}-{random.randint(1, 28):02}"
+
+
+def _price() -> float:
+    return random.randint(90_000, 10_000_000) / 100
+
+
+#: table → its columns and one of its rows, the last three in the form of TPC-H's
+TABLES: dict[str, tuple[str, Callable[[int], tuple[Any, ...]]]] = {
+    "integers": ("a INTEGER PRIMARY KEY, b INT, c INT, d INT", lambda i: (i, i % 7, random.randint(0, 10**6), -i)),
+    "texts": ("a TEXT, b TEXT, c TEXT", lambda i: (f"customer {i % 977}", _words(4), _words(10) if i % 5 else None)),
+    "short_doubles": ("a REAL, b REAL", lambda i: (i / 8, _price())),
+    "long_doubles": ("a REAL, b REAL", lambda i: (random.random(), _price() / 3)),
+    "part": (
+        "p_partkey INTEGER PRIMARY KEY, p_name VARCHAR(55), p_mfgr CHAR(25), p_brand CHAR(10), p_type VARCHAR(25),"
+        " p_size INT, p_container CHAR(10), p_retailprice DECIMAL(15,2), p_comment VARCHAR(23)",
+        lambda i: (i, _words(5), f"Manufacturer#{i % 5}", f"Brand#{i % 25}", "PROMO BURNISHED COPPER", i % 50,
+                   "JUMBO PKG", _price(), _words(2)),
+    ),
+    "orders": (
+        "o_orderkey INTEGER PRIMARY KEY, o_custkey INT, o_orderstatus CHAR(1), o_totalprice DECIMAL(15,2),"
+        " o_orderdate DATE, o_orderpriority CHAR(15), o_clerk CHAR(15), o_shippriority INT, o_comment VARCHAR(79)",
+        lambda i: (i * 4, i % 15_000, "O", _price(), _day(), "5-LOW", f"Clerk#{i % 1000:09}", 0, _words(8)),
+    ),
+    "lineitem": (
+        "l_orderkey INT, l_partkey INT, l_suppkey INT, l_linenumber INT, l_quantity DECIMAL(15,2),"
+        " l_extendedprice DECIMAL(15,2), l_discount DECIMAL(15,2), l_tax DECIMAL(15,2), l_returnflag CHAR(1),"
+        " l_linestatus CHAR(1), l_shipdate DATE, l_commitdate DATE, l_receiptdate DATE, l_shipinstruct CHAR(25),"
+        " l_shipmode CHAR(10), l_comment VARCHAR(44)",
+        lambda i: (i // 4, i % 20_000, i % 1000, i % 4, i % 50, _price(), i % 10 / 100, i % 8 / 100, "N", "O", _day(),
+                   _day(), _day(), "DELIVER IN PERSON", "TRUCK", _words(4)),
+    ),
+}  # fmt: skip
+#: what is read → table and condition
+READS = {
+    **{f"`{name}`, all rows": (name, "") for name in TABLES},
+    "`lineitem`, half of the rows": ("lineitem", 'WHERE "l_quantity" < 25'),
+    "`lineitem`, one of 1,000 rows": ("lineitem", 'WHERE "l_partkey" % 1000 = 7'),
+    "`few`, 500 rows": ("few", ""),
+}
+
+
+def make_tables(path: Path, rows: int) -> None:
+    """The tables that are read whole, and a small one."""
+    connection = sqlite3.connect(path)
+    for name, (columns, row) in TABLES.items():
+        connection.execute(f"CREATE TABLE {name} ({columns})")
+        marks = ", ".join("?" * len(row(0)))
+        connection.executemany(f"INSERT INTO {name} VALUES ({marks})", map(row, range(rows)))
+    connection.executescript(f"CREATE TABLE few ({TABLES['part'][0]}); INSERT INTO few SELECT * FROM part LIMIT 500")
+    connection.close()
+
+
 def fedq_source(path: Path) -> Any:
     from fedq.catalog.model import Database
     from fedq.fetch.sqlite.source import SQLiteSource
@@ -91,23 +153,40 @@ def fedq_source(path: Path) -> Any:
     return SQLiteSource(Database("bench", "sqlite", f"sqlite:///{path}"), lambda: None)
 
 
-def fedq_select(source: Any, tail: str = "") -> Any:
+def fedq_select(source: Any, tail: str = "", name: str = "bench") -> Any:
     from fedq.catalog.schema import PhysicalTable
     from fedq.fetch.source import Output, Select
 
-    (table,) = source.describe([PhysicalTable(None, "bench")])
-    return Select(tuple(Output(c.name, c.name, c.type, c) for c in table.columns), f"FROM bench {tail}")
+    (table,) = source.describe([PhysicalTable(None, name)])
+    return Select(
+        tuple(Output(f'"{c.name}"', c.name, c.type, c) for c in table.columns), f'FROM "{name}" {tail}'.strip()
+    )
 
 
-def fedq_to_arrow(path: Path) -> Callable[[], None]:
+def fedq_to_arrow(path: Path, name: str = "bench", tail: str = "") -> Callable[[], None]:
     source = fedq_source(path)
-    select = fedq_select(source)
+    select = fedq_select(source, tail, name)
 
     def run() -> None:
         session = source.open()
         for _ in session.read(select):
             pass
         session.close()
+
+    return run
+
+
+def row_by_row(path: Path, name: str = "bench", tail: str = "") -> Callable[[], None]:
+    from fedq.fetch.sqlite import source
+
+    read = fedq_to_arrow(path, name, tail)
+
+    def run() -> None:
+        kept, source.chunks_of = source.chunks_of, lambda *_: None  # type: ignore[assignment]
+        try:
+            read()
+        finally:
+            source.chunks_of = kept
 
     return run
 
@@ -178,6 +257,7 @@ def pandas_read_sql(path: Path) -> Callable[[], None]:
 
 WAYS: dict[str, Callable[[Path], Callable[[], None]]] = {
     "fedq, every value checked": fedq_to_arrow,
+    "fedq, row by row, every value checked": row_by_row,
     "sqlite3, rows read and forgotten: its floor": rows_forgotten,
     "sqlite3 → pyarrow.array, nothing checked": unchecked,
     "group_concat of CSV, 4,096 rows per text → Arrow's CSV reader (doubles cut to 15 digits)": csv_by_group_concat,
@@ -199,7 +279,7 @@ def least(run: Callable[[], None]) -> tuple[float, float]:
 def one_row(path: Path) -> float:
     """Milliseconds of a session, a statement and one row, warm."""
     source = fedq_source(path)
-    select = fedq_select(source, "WHERE id = 77")
+    select = fedq_select(source, 'WHERE "id" = 77')
     found = []
     for _ in range(300):
         start = time.perf_counter()
@@ -211,6 +291,17 @@ def one_row(path: Path) -> float:
     return sorted(found)[len(found) // 2] * 1000
 
 
+def print_tables(path: Path, found: dict[str, list[float]]) -> None:
+    """Seconds of the processor per table; the scanner on one thread, into Arrow as the others."""
+    print("\n| what is read | fedq | row by row | DuckDB's scanner | fedq to the scanner |\n|---|---|---|---|---|")
+    for read, (name, tail) in READS.items():
+        ours, by_row = least(fedq_to_arrow(path, name, tail))[0], least(row_by_row(path, name, tail))[0]
+        theirs, ratio = "", ""
+        if read in found:
+            theirs, ratio = f"{found[read][0]:.4f}", f"{ours / found[read][0]:.2f}"
+        print(f"| {read} | {ours:.4f} | {by_row:.4f} | {theirs} | {ratio} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000)
@@ -219,16 +310,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.db"
         make(path, options.rows)
-        print(
-            f"SQLite {sqlite3.sqlite_version}, {options.rows:,} rows × 4 columns, {path.stat().st_size / 1e6:.0f} MB\n"
-        )
+        size = path.stat().st_size / 1e6
+        make_tables(path, options.rows)
+        print(f"SQLite {sqlite3.sqlite_version}, {options.rows:,} rows × 4 columns, {size:.0f} MB\n")
         print("| way | seconds of the processor | of the clock |\n|---|---|---|")
         found = {way: least(prepare(path)) for way, prepare in WAYS.items()}
+        others: dict[str, list[float]] = {}
         if options.python:
-            command = [options.python, "-c", OTHERS, str(path), SQL]
-            found |= json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        for way, (cpu, wall) in found.items():
+            scans = json.dumps({read: " ".join(table) for read, table in READS.items()})
+            command = [options.python, "-c", OTHERS, str(path), SQL, scans]
+            others = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        for way, (cpu, wall) in [*found.items(), *(item for item in others.items() if item[0] not in READS)]:
             print(f"| {way} | {cpu:.3f} | {wall:.3f} |")
+        print_tables(path, others)
         print(f"\none row, warm, by fedq's session: {one_row(path):.2f} ms (median)")
         print(f"peak memory: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
 

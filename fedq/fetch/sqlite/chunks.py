@@ -67,6 +67,10 @@ class _Declined(Exception):
     """A chunk holds what cannot be read exactly in this way."""
 
 
+class _TooLong(_Declined):
+    """A value or a column of a chunk is longer than it may be."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Column:
     """One output, and how it is written."""
@@ -138,9 +142,9 @@ class Chunks:
             last = self._last(low)
             try:
                 [(count, has_blob, *texts)] = self._ask(self._scan.chunk, low, last)
-            except sqlite3.DataError as error:
-                if primary_code(error) != sqlite3.SQLITE_TOOBIG or self._width == _ROWS:
-                    raise _Declined from error
+            except _TooLong:
+                if self._width == _ROWS:
+                    raise
                 self._width = _ROWS
                 continue
             if has_blob:
@@ -161,18 +165,22 @@ class Chunks:
         return last
 
     def _ask(self, sql: str, *parameters: int) -> list[Any]:
+        try:
+            return self._session.guarded(lambda: self._answer(sql, parameters), sql)
+        except QueryTimeout:
+            raise
+        except FedqError as error:
+            if primary_code(error.__cause__ or error) == sqlite3.SQLITE_TOOBIG:
+                raise _TooLong from error
+            raise _Declined from error  # what it is, the reader of single rows will meet and say
+
+    def _answer(self, sql: str, parameters: Sequence[int]) -> list[Any]:
         raw = self._session.raw
         text_factory, length = raw.text_factory, raw.getlimit(sqlite3.SQLITE_LIMIT_LENGTH)
         raw.text_factory = bytes
         raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _BYTES // self._width)
         try:
-            return self._session.guarded(lambda: raw.execute(sql, parameters).fetchall(), sql)
-        except QueryTimeout:
-            raise
-        except FedqError as error:
-            if isinstance(error.__cause__, sqlite3.DataError):
-                raise error.__cause__ from None
-            raise _Declined from error  # what it is, the reader of single rows will meet and say
+            return raw.execute(sql, parameters).fetchall()
         finally:
             raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, length)
             raw.text_factory = text_factory
