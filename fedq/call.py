@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
 
@@ -11,7 +11,7 @@ from fedq.catalog.model import Catalog, Database
 from fedq.catalog.read_policy import freshness
 from fedq.catalog.suggest import nearest
 from fedq.catalog.units import seconds, size
-from fedq.errors import ParameterError, ShadowedNameWarning
+from fedq.errors import ParameterError, ShadowedNameWarning, StaleReplicaWarning
 from fedq.events import Listener, ignore
 from fedq.fetch.positions import Reading, read_token
 from fedq.plan.nodes import Plan
@@ -19,6 +19,7 @@ from fedq.run.pulls import Limits
 
 if TYPE_CHECKING:
     from fedq.fetch.source import Source
+    from fedq.result.sources import SourceRead
 
 T = TypeVar("T")
 
@@ -165,3 +166,15 @@ def shadowed(call: Call, plan: Plan) -> list[ShadowedNameWarning]:
     text = "{0!r} is both a DataFrame and a table of the catalog; the table was used. Write @{0} for the DataFrame."
     names = dict.fromkeys(frames[name.lower()] for name in read if name.lower() in frames)
     return [ShadowedNameWarning(text.format(name), name=name) for name in names]
+
+
+def unchecked(call: Call, reads: Iterable[SourceRead]) -> list[StaleReplicaWarning]:
+    """Databases that had to be fresh, and nobody could tell whether they are."""
+    names = dict.fromkeys(read.database for read in reads if read.is_unchecked)
+    if call.reading.freshness == "any" and not call.reading.after:
+        return []
+    text = (
+        "database {0!r} was read at its url without a check of how fresh that is: the server does not say where or how "
+        'old its state is, or the role may not ask. freshness="any" asks for no check.'
+    )
+    return [StaleReplicaWarning(text.format(name), database=name) for name in names]

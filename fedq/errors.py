@@ -31,6 +31,7 @@
     ├── CrossDatabaseWarning  FQ210
     ├── ShadowedNameWarning   FQ230   a DataFrame and a table share a name
     ├── CollationWarning      FQ231   a text column compares differently in its own database
+    ├── StaleReplicaWarning   FQ232   whether it is as fresh as was asked could not be checked
     └── CatalogWarning        FQ110   the catalog works, but something in it is risky
 
 An error is built from facts (`table=…`, `database=…`), which stay on it as attributes; its text is made from them.
@@ -71,6 +72,7 @@ __all__ = [
     "ShadowedNameWarning",
     "ShardKeyError",
     "StaleReplicaError",
+    "StaleReplicaWarning",
     "TableNotFound",
     "ValueNotRepresentable",
 ]
@@ -342,6 +344,13 @@ class CrossDatabaseWarning(FedqWarning):
     """A query combined tables of several databases. Silence it with `on_cross_db = "allow"`."""
 
     code = "FQ210"
+
+
+class StaleReplicaWarning(FedqWarning):
+    """What was read may be older than was asked for, for no server could say. Let the role ask for positions, or
+    read with `freshness="any"`."""
+
+    code = "FQ232"
 
 
 class ShadowedNameWarning(FedqWarning):

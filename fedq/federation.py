@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from fedq.bind.resolve import Placing
-from fedq.call import Call, Options, settle, shadowed, time_limit
+from fedq.call import Call, Options, settle, shadowed, time_limit, unchecked
 from fedq.catalog.config import find_catalog, load_catalog
 from fedq.catalog.model import Catalog, Relation
 from fedq.errors import CatalogError, FedqError, OrphanRows
@@ -88,6 +88,7 @@ class Federation:
         notes: list[Warning] = [
             *shadowed(call, plan),
             *cross_database_warning(plan, plan.actuals, call.catalog, call.on_cross_db),
+            *unchecked(call, answer.run.reads.values()),
         ]
         for note in notes:
             warnings.warn(note, stacklevel=_caller_level())

@@ -21,7 +21,7 @@ from fedq.catalog.suggest import nearest
 from fedq.errors import ColumnNotFound, DatabaseError, FedqError
 from fedq.fetch.native_text import check_reads
 from fedq.fetch.open import QueryLookup, Sources
-from fedq.fetch.replicas import ReadElsewhere
+from fedq.fetch.placed import ReadElsewhere
 from fedq.join.duckdb import Bench, Engine, Shell
 from fedq.plan.advise import check_policy
 from fedq.plan.build import build, native_plan

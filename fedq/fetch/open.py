@@ -16,8 +16,9 @@ from fedq.catalog.secrets import mask, read_secret
 from fedq.catalog.statistics import Link, TableStatistics
 from fedq.errors import ConnectionFailed, DriverMissing, FedqError
 from fedq.fetch.knowledge import Knowledge, Links, Place
+from fedq.fetch.placed import Server
 from fedq.fetch.positions import Ledger, Reading
-from fedq.fetch.replicas import ReplicatedSource, Server
+from fedq.fetch.replicas import ReplicatedSource
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Position
 
@@ -70,6 +71,7 @@ class Sources:
     def __init__(self, catalog: Catalog) -> None:
         self._databases = dict(catalog.databases)
         self._open: dict[str, Source] = {}
+        self._alone: dict[str, ReplicatedSource] = {}
         self._secrets: set[str] = set()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
@@ -83,9 +85,17 @@ class Sources:
             return self._open[name]
 
     def reading(self, name: str, reading: Reading) -> Source:
-        """A database whose sessions are as fresh as that; where there are no replicas they always are."""
+        """A database whose sessions are as fresh as that; where there are no replicas they are, unless more is asked
+        than that its reads see its own writes: then its only server may be a replica itself."""
         source = self[name]
-        return source.reading(reading) if isinstance(source, ReplicatedSource) else source
+        if isinstance(source, ReplicatedSource):
+            return source.reading(reading)
+        is_asked = reading.freshness == "strong" or reading.bound is not None or name in reading.after
+        if not is_asked or self._databases[name].kind not in _REPLICATED:
+            return source
+        with self._lock:
+            alone = self._alone.setdefault(name, ReplicatedSource(cast(Server, source), [], self.ledger))
+        return alone.reading(reading)
 
     def primary(self, name: str) -> Source:
         """The server that is written to."""

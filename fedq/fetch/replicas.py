@@ -14,27 +14,25 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
 from fedq.errors import (
     ConnectionFailed,
-    ConnectionLost,
     DatabaseError,
     FedqError,
     QueryTimeout,
     StaleReplicaError,
 )
+from fedq.fetch.placed import NOWHERE, Place, PlacedSession, Served, Server, will_not_say
 from fedq.fetch.positions import Behind, Ledger, Reading, Stand, contains, gtids, is_same_history
-from fedq.fetch.source import Select, Session, Source
+from fedq.fetch.source import Session, Source
 from fedq.fetch.writer import Position
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    pass
 
 T = TypeVar("T")
 
@@ -42,152 +40,10 @@ T = TypeVar("T")
 WAIT, LAST_WAIT = 0.05, 2.0
 #: seconds for which a replica that did not catch up is asked last, and without waiting
 _LATE_SECONDS = 1.0
-#: seconds until a server that failed is asked again: at first, and at most
-_OUT_FIRST, _OUT_MOST = 1.0, 10.0
 #: samples of the primary's position for `freshness="5s"`: so many of one bound
 _SAMPLES = 5
 #: a replica that is slower by more than this factor is still tried as often as if it were this much
 _SLOWEST = 10.0
-#: PostgreSQL: a replica takes a snapshot away, or a lock, to go on replaying
-_RECOVERY_CONFLICT = ("40001", "40P01")
-#: MariaDB: no such column, table, function; the definition is another one than in the snapshot
-_MISSING = (1054, 1109, 1146, 1305, 1412)
-
-
-class Server(Source, Protocol):
-    """A source that knows where in the database's history it stands."""
-
-    def stand(self) -> Stand:
-        """Where it stands now."""
-
-    def open_when(
-        self, timeout: float | None, is_enough: Callable[[Stand], bool], seconds: float, known: Stand | None = None
-    ) -> tuple[Session, Stand]:
-        """A session with a snapshot that is enough. Raises: Behind."""
-
-
-class ReadElsewhere(ConnectionLost):
-    """What was read at one place cannot be read on there: the query is run again as a whole. Nothing was returned."""
-
-    is_for_primary = False
-    """Whether the primary has what a replica has not."""
-
-
-class _Place:
-    """One server, and what is known of it."""
-
-    def __init__(self, name: str, server: Server, *, is_replica: bool) -> None:
-        self.name, self.server, self.is_replica = name, server, is_replica
-        self.busy = 0
-        self._lock = threading.Lock()
-        self.seconds = 0.0
-        """How long it takes to open a session, about."""
-        self.stand: Stand | None = None
-        self.late_until = self.out_until = 0.0
-        self.is_late = False
-        self.failures = 0
-        self.is_probed = False
-        self.why: FedqError | None = None
-
-    @property
-    def is_out(self) -> bool:
-        return self.failures > 0
-
-    @property
-    def load(self) -> float:
-        return (self.busy + 1) * (self.seconds + 0.0001)
-
-    def count(self, sessions: int) -> None:
-        with self._lock:
-            self.busy += sessions
-
-    def works(self, stand: Stand, seconds: float) -> None:
-        self.stand, self.failures, self.why, self.is_late = stand, 0, None, False
-        self.seconds = seconds if not self.seconds else 0.7 * self.seconds + 0.3 * seconds
-
-    def fails(self, why: FedqError) -> None:
-        self.failures, self.stand, self.why = self.failures + 1, None, why
-        pause = min(_OUT_MOST, _OUT_FIRST * 2 ** (self.failures - 1))
-        self.out_until = time.monotonic() + random.uniform(0.75, 1.25) * pause
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """Who answered."""
-
-    role: str
-    replica: str | None
-    waited: float
-    """Seconds until it was far enough, the failed tries at others included."""
-
-
-class PlacedSession:
-    """A session at one place. When that is lost, the query begins again elsewhere."""
-
-    def __init__(self, inner: Session, place: _Place, stand: Stand, served: Served) -> None:
-        self._inner, self._place, self._stand, self.served = inner, place, stand, served
-        self._is_closed = False
-        place.count(1)
-
-    @property
-    def received(self) -> int:
-        """Bytes received so far."""
-        return self._inner.received
-
-    @property
-    def position(self) -> str | None:
-        """Where the snapshot stands; of PostgreSQL where the server stood just after it was taken."""
-        return self._inner.position or self._stand.position.position or None
-
-    @property
-    def most_bytes(self) -> int | None:
-        """How long a statement may be."""
-        return self._inner.most_bytes
-
-    def read(self, select: Select) -> Iterator[pa.RecordBatch]:
-        """The rows. Raises: ReadElsewhere, and what the session raises."""
-        with self._kept():
-            yield from self._inner.read(select)
-
-    def native(self, sql: str) -> Iterator[pa.RecordBatch]:
-        """The rows of a statement in the database's own dialect."""
-        with self._kept():
-            yield from self._inner.native(sql)
-
-    @contextmanager
-    def _kept(self) -> Iterator[None]:
-        try:
-            yield
-        except ConnectionLost as lost:
-            self._place.fails(lost)
-            raise _elsewhere(lost) from lost
-        except FedqError as error:
-            is_missing = _is_missing(error)
-            if not self._place.is_replica or not (is_missing or error.facts.get("sqlstate") in _RECOVERY_CONFLICT):
-                raise
-            again = _elsewhere(error)
-            again.is_for_primary = is_missing  # it was described there
-            raise again from error
-
-    def cancel(self) -> None:
-        """Stop the running statement."""
-        self._inner.cancel()
-
-    def close(self) -> None:
-        """End the snapshot."""
-        if not self._is_closed:
-            self._is_closed = True
-            self._place.count(-1)
-        self._inner.close()
-
-
-def _is_missing(error: FedqError) -> bool:
-    """Whether a server says that it does not have something, or that it is another thing."""
-    return str(error.facts.get("sqlstate")).startswith("42") or error.facts.get("number") in _MISSING
-
-
-def _elsewhere(error: FedqError) -> ReadElsewhere:
-    return ReadElsewhere(error.message, hint=error.hint, **error.facts)
 
 
 class ReplicatedSource:
@@ -195,8 +51,8 @@ class ReplicatedSource:
 
     def __init__(self, primary: Server, replicas: Sequence[Server], ledger: Ledger) -> None:
         self.name, self._ledger = primary.name, ledger
-        self.primary = _Place("primary", primary, is_replica=False)
-        self._replicas = [_Place(f"replica{at}", each, is_replica=True) for at, each in enumerate(replicas, 1)]
+        self.primary = Place("primary", primary, is_replica=False)
+        self._replicas = [Place(f"replica{at}", each, is_replica=True) for at, each in enumerate(replicas, 1)]
         self._samples: deque[tuple[float, Position]] = deque(maxlen=256)
         self._lineage: Position | None = None
         """A position of the primary: of which cluster replicas must be."""
@@ -257,7 +113,7 @@ class ReplicatedSource:
         if reading.bound is not None:
             floors = [floor for floor in (after,) if floor is not None]  # the primary is as new as can be
         try:
-            return self._open_primary(timeout, started, floors)
+            return self._open_primary(timeout, started, floors, is_timed=reading.bound is not None)
         except ConnectionFailed as error:
             return self._open_late(is_enough, timeout, started, error)
 
@@ -305,9 +161,11 @@ class ReplicatedSource:
                 self.primary.fails(error)
             except DatabaseError:  # a role that may not know
                 pass
+            else:
+                self._samples.append((time.monotonic(), self._lineage))
         return self._lineage
 
-    def _in_order(self) -> list[_Place]:
+    def _in_order(self) -> list[Place]:
         """Replicas that answer; last those that were too far behind a moment ago."""
         now = time.monotonic()
         answering = [place for place in self._replicas if not place.is_out]
@@ -315,7 +173,7 @@ class ReplicatedSource:
         return [*_two_choices([place for place in answering if place not in late]), *_two_choices(late)]
 
     def _try(
-        self, place: _Place, is_enough: Callable[[Stand], bool], patience: float, timeout: float | None, started: float
+        self, place: Place, is_enough: Callable[[Stand], bool], patience: float, timeout: float | None, started: float
     ) -> PlacedSession | None:
         asked = time.monotonic()
         try:
@@ -329,17 +187,33 @@ class ReplicatedSource:
             return None
         return self._placed(place, session, stand, asked, started)
 
-    def _placed(self, place: _Place, session: Session, stand: Stand, asked: float, started: float) -> PlacedSession:
+    def _placed(
+        self, place: Place, session: Session, stand: Stand, asked: float, started: float, *, is_timed: bool = False
+    ) -> PlacedSession:
         now = time.monotonic()
         place.works(stand, now - asked)
         self._ledger.saw(self.name, stand.position, is_primary=not place.is_replica)
         if place.is_replica:
-            return PlacedSession(session, place, stand, Served("replica", place.name, now - started))
+            served = Served("replica", place.name, now - started, self._staleness(stand, now))
+            return PlacedSession(session, place, stand, served)
         self._lineage = stand.position
         self._samples.append((asked, stand.position))
-        return PlacedSession(session, place, stand, Served("primary", None, now - started))
+        # one that is a replica now says where it stands, and not how old that is
+        served = Served("primary", None, now - started, is_unchecked=stand.is_replica and is_timed)
+        return PlacedSession(session, place, stand, served)
 
-    def _check_role(self, place: _Place, stand: Stand) -> None:
+    def _staleness(self, stand: Stand, now: float) -> float | None:
+        """The latest moment of which the primary's position is known, and this server has it: so many seconds ago."""
+        known = [asked for asked, position in list(self._samples) if contains(stand, position)]
+        return now - max(known) if known else None
+
+    def _open_unchecked(self, timeout: float | None, started: float) -> PlacedSession:
+        """At the primary, which does not say where it stands: the url is all that there is to believe."""
+        session = self.primary.server.open(timeout)
+        served = Served("primary", None, time.monotonic() - started, is_unchecked=True)
+        return PlacedSession(session, self.primary, NOWHERE, served)
+
+    def _check_role(self, place: Place, stand: Stand) -> None:
         """Leave out what is no replica of this database (any more)."""
         if not stand.is_replica or not _is_of(stand.position, self._lineage):
             what = "is a copy of another cluster" if stand.is_replica else "is no replica: it takes writes"
@@ -347,11 +221,18 @@ class ReplicatedSource:
             place.fails(StaleReplicaError(message, hint="Correct `replicas` in the catalog.", database=self.name))
 
     def _open_primary(
-        self, timeout: float | None, started: float, floors: Sequence[Position] | None, *, is_only: bool = False
+        self,
+        timeout: float | None,
+        started: float,
+        floors: Sequence[Position] | None,
+        *,
+        is_only: bool = False,
+        is_timed: bool = False,
     ) -> PlacedSession:
         """At the primary, which has everything, unless its history is another one than what was seen.
 
         With no floors at all (None) its state is the one that counts from now on. `is_only`: no other server will do.
+        `is_timed`: it is asked for seconds.
         """
         is_only |= floors is None
 
@@ -365,20 +246,27 @@ class ReplicatedSource:
             raise place.why  # it is asked in the background, and there are others
         asked, known = time.monotonic(), self._ledger.floor(self.name)
         try:
-            session, stand = place.server.open_when(timeout, is_right, 0.0)
+            session, stand = place.server.open_when(timeout, is_right, 0.0 if self._replicas else LAST_WAIT)
         except Behind as behind:
             raise self._not_right(behind.stand, floors or (), is_only=is_only) from None
         except ConnectionFailed as error:
             place.fails(error)
             raise
+        except DatabaseError as error:
+            if not will_not_say(error):
+                raise
+            return self._open_unchecked(timeout, started)
         if floors is None and known is not None and not contains(stand, known):
             self._ledger.lost(self.name, known)
-        return self._placed(place, session, stand, asked, started)
+        return self._placed(place, session, stand, asked, started, is_timed=is_timed)
 
     def _not_right(self, stand: Stand, floors: Sequence[Position], *, is_only: bool) -> StaleReplicaError:
         if is_only and stand.is_replica:
             message = f"database {self.name!r}: the server at its url is a replica now, and a primary is asked for"
             return StaleReplicaError(message, hint="Correct the url in the catalog.", database=self.name)
+        if stand.is_replica and not self._replicas:
+            message = f"database {self.name!r}: the server at its url is a replica, without what was written or seen"
+            return StaleReplicaError(message, hint="Try again, or give the primary's url.", database=self.name)
         if all(is_same_history(stand.position, floor) for floor in floors):
             what = f"stands at {stand.position.position}, without {', '.join(floor.position for floor in floors)}"
         else:
@@ -412,7 +300,7 @@ class ReplicatedSource:
                 place.is_probed = True
                 threading.Thread(target=self._probe, args=(place,), name=f"fedq-{self.name}-probe", daemon=True).start()
 
-    def _probe(self, place: _Place) -> None:
+    def _probe(self, place: Place) -> None:
         started = time.monotonic()
         try:
             stand = place.server.stand()
@@ -445,7 +333,7 @@ class _Reader:
         """Nothing: the federation closes the source."""
 
 
-def _two_choices(places: Sequence[_Place]) -> list[_Place]:
+def _two_choices(places: Sequence[Place]) -> list[Place]:
     """Two random ones, mostly the less loaded and nearer first, then the others.
 
     The best of all would be everybody's best at once; and one that was slow is tried now and then, or it would stay so.

@@ -44,6 +44,10 @@ class Session(Protocol):
         """Where in the database's history the snapshot stands (LSN, GTID), when known."""
 
     @property
+    def snapshot_at(self) -> float | None:
+        """When the snapshot was taken, as `time.time()` counts; None where the first read takes it."""
+
+    @property
     def most_bytes(self) -> int | None:
         """How long a statement may be; None where no limit is known."""
 

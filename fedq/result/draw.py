@@ -95,6 +95,8 @@ def footer(result: Result, shown_rows: int, shown_columns: int) -> str:
         parts.append(seconds_text(result.elapsed))
     if result.sources:
         parts.append(_sources_text(result.sources))
+        if options().has_times and len({read.database for read in result.sources if read.snapshot_at}) > 1:
+            parts.append(f"snapshots {seconds_text(result.skew)} apart")
     return " · ".join(parts)
 
 
@@ -103,10 +105,19 @@ def _sources_text(sources: Sequence[SourceRead]) -> str:
     pulls: dict[str, list[str]] = {}
     for read in sources:
         what = ", ".join(read.tables)
-        rows = f"{read.rows:,} {'row' if read.rows == 1 else 'rows'}"
+        rows = f"{read.rows:,} {'row' if read.rows == 1 else 'rows'}{_freshness_text(read)}"
         pulls.setdefault(read.place, []).append(f"{what}: {rows}" if what else rows)
     joined = " ⋈ ".join(f"{place} ({'; '.join(_few(reads))})" for place, reads in pulls.items())
     return joined if len(joined) < 400 else f"{len(pulls)} databases, {len(sources)} pulls"
+
+
+def _freshness_text(read: SourceRead) -> str:
+    """What is known of how old a replica's rows are."""
+    if read.is_unchecked:
+        return ", freshness not checked"
+    if read.staleness is None or not options().has_times:
+        return ""
+    return f", at most {seconds_text(read.staleness)} old"
 
 
 def _few(reads: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from fedq.errors import FedqWarning, ResultError
 from fedq.result import convert, draw, files, html
 from fedq.result.convert import Unrepresentable
 from fedq.result.rows import Row, RowNotFound, find_column, row_type, unique_names
-from fedq.result.sources import SourceRead
+from fedq.result.sources import SourceRead, skew
 from fedq.result.values import Cells, python_values
 from fedq.types import Type
 
@@ -163,6 +163,11 @@ class Result:
         return self._sources
 
     @property
+    def skew(self) -> float:
+        """Seconds between the first and the last snapshot that its rows were read in; 0.0 where there was one."""
+        return skew(self._sources)
+
+    @property
     def plan(self) -> Any:
         """What ran where; `print(result.plan)`."""
         return self._plan
@@ -188,6 +193,7 @@ class Result:
             "sql": self._sql,
             "origins": sorted(self.origins),
             "sources": [read.as_dict() for read in self._sources],
+            "skew": self.skew,
             "plan": None if self._plan is None else str(self._plan),
             "warnings": [
                 {"kind": type(warning).__name__, "code": getattr(warning, "code", None), "text": str(warning)}

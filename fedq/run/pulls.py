@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from fedq.bind.resolve import FRAMES
 from fedq.errors import FedqError, PullTooLarge, QueryCancelled
 from fedq.events import Finished, Joining, Listener, Received, Sent, Shipped
 from fedq.fetch.arrow import type_of
-from fedq.fetch.replicas import PlacedSession, Served
+from fedq.fetch.placed import PlacedSession, Served
 from fedq.join.duckdb import Bench
 from fedq.plan.nodes import Actual, Fetch, Plan
 from fedq.result.sources import SourceRead
@@ -65,6 +67,7 @@ class Run:
         self._bytes = 0
         self.reads: dict[str, SourceRead] = {}
         self.actuals: dict[str, Actual] = {}
+        self._first_reads: dict[Session, float] = {}
         self.restarts: dict[str, int] = {}
         """How often a fetch was stopped and asked again with keys."""
 
@@ -155,6 +158,7 @@ class Run:
             sent = key.sent
             self._listener(Shipped(fetch.database, fetch.id, sent.column, sent.from_fetch, sent.count, sent.carrier))
         self._listener(Sent(fetch.database, fetch.id, shown))
+        taken = session.snapshot_at or self._first_reads.setdefault(session, time.time())
         started, before, rows = time.perf_counter(), session.received, 0
         batches = session.native(fetch.native) if fetch.native is not None else session.read(statement)
         try:
@@ -168,9 +172,17 @@ class Run:
                 batches.close()  # one that is given up half way ends here, and not when it is collected
         seconds, received = time.perf_counter() - started, session.received - before
         actual = Actual(fetch.id, shown, rows, received, seconds, tuple(key.sent for key in conditions))
-        self.record(fetch, actual, session.position, session.served if isinstance(session, PlacedSession) else None)
+        served = session.served if isinstance(session, PlacedSession) else None
+        self.record(fetch, actual, session.position, served, None if fetch.database == FRAMES else taken)
 
-    def record(self, fetch: Fetch, actual: Actual, position: str | None = None, served: Served | None = None) -> None:
+    def record(
+        self,
+        fetch: Fetch,
+        actual: Actual,
+        position: str | None = None,
+        served: Served | None = None,
+        snapshot_at: float | None = None,
+    ) -> None:
         """What a fetch did, for the result and for whoever listens."""
         self._listener(Finished(fetch.database, fetch.id, actual.rows, actual.bytes, actual.seconds))
         self.actuals[fetch.id] = replace(actual, restarts=self.restarts.get(fetch.id, 0))
@@ -179,6 +191,9 @@ class Run:
             role=served.role if served is not None else "primary",
             replica=served.replica if served is not None else None,
             waited=served.waited if served is not None else 0.0,
+            staleness=served.staleness if served is not None else None,
+            is_unchecked=served is not None and served.is_unchecked,
+            snapshot_at=None if snapshot_at is None else datetime.fromtimestamp(snapshot_at, UTC),
             tables=fetch.tables,
             sql=actual.sql,
             rows=actual.rows,

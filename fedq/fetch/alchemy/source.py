@@ -269,6 +269,7 @@ class AlchemySession:
 
     position: str | None = None
     most_bytes: int | None = None
+    snapshot_at: float | None = None
 
     def __init__(self, source: AlchemySource, connection: sa.Connection, timeout: float | None) -> None:
         self._source, self._connection = source, connection

@@ -123,6 +123,7 @@ class DuckDBSession:
 
     position: str | None = None
     most_bytes: int | None = None
+    snapshot_at: float | None = None
 
     def __init__(
         self, name: str, cursor: duckdb.DuckDBPyConnection, *, timeout: float | None, done: Callable[[], None]

@@ -111,6 +111,7 @@ class MySQLSession:
         self._is_idle.set()
         self._position: str | None = None
         self._number = 0
+        self.snapshot_at: float | None = time.time()
 
     @property
     def received(self) -> int:

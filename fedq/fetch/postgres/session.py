@@ -45,6 +45,7 @@ class PostgresSession:
 
     position: str | None = None
     most_bytes: int | None = None
+    snapshot_at: float | None = None
 
     def __init__(self, source: PostgresSource, connection: PostgresConnection, timeout: float | None) -> None:
         self._source, self._connection, self._timeout = source, connection, timeout

@@ -149,6 +149,7 @@ class SQLiteSession:
 
     position: str | None = None
     most_bytes: int | None = None
+    snapshot_at: float | None = None
 
     def __init__(self, source: SQLiteSource, connection: Connection, limit: Limit) -> None:
         self._source, self._connection, self._limit = source, connection, limit
