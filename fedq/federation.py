@@ -288,6 +288,7 @@ class Federation:
     def close(self) -> None:
         """Close every connection. A view closes nothing: it shares its federation's."""
         if not self._is_view:
+            self._pipeline.close()
             self._writers.close()
             self._sources.close()
             self._engine.close()
