@@ -10,6 +10,8 @@ from nbclient.exceptions import CellExecutionError
 
 from fedq.show import demo
 from scripts import notebooks
+from tests.servers import ServerUnavailable
+from tests.servers.postgres import postgres_binaries
 
 ALL = notebooks.notebooks()
 
@@ -22,11 +24,13 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_there_are_notebooks() -> None:
-    assert [path.name for path in ALL][:2] == ["01_tour.ipynb", "02_cross_database_joins.ipynb"]
+    assert [path.name for path in ALL] == ["01_tour.ipynb", "02_cross_database_joins.ipynb", "03_replicas.ipynb"]
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
 def test_running_it_again_makes_no_difference(path: Path, company: Path, tmp_path: Path) -> None:
+    if path.stem == "03_replicas":
+        _need_postgres()
     ran = notebooks.execute(path, notebooks.place(tmp_path, company))
     stored = nbformat.read(path, as_version=4)
     assert notebooks.comparable(ran) == notebooks.comparable(stored), "python scripts/notebooks.py --write"
@@ -41,6 +45,13 @@ def test_it_is_stored_with_its_outputs_and_without_traces_of_a_machine(path: Pat
     assert all("execution" not in cell.metadata for cell in code)
     text = path.read_text(encoding="utf-8")
     assert "/home/" not in text and "/root/" not in text and "/tmp/" not in text
+
+
+def _need_postgres() -> None:
+    try:
+        postgres_binaries()
+    except ServerUnavailable as missing:
+        pytest.skip(str(missing))
 
 
 def _one_cell(path: Path, source: str, *tags: str) -> Path:
