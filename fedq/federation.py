@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -36,7 +36,7 @@ from fedq.survey import check_catalog_live, list_columns, list_databases, list_t
 
 if TYPE_CHECKING:
     from fedq.result.report import Report
-    from fedq.write.desk import Desk
+    from fedq.write.desk import Desk, Part
     from fedq.write.stoppable import Writing
     from fedq.write.transaction import Transaction
     from fedq.write.written import Written
@@ -169,20 +169,21 @@ class Federation:
             self._engine.connection, self._writing, lambda told: time_limit(self.catalog, told),
         )  # fmt: skip
 
-    def _read(self, sql: str, params: Any, placing: Placing, inside: Mapping[str, Any], writing: Writing) -> Any:
-        """The rows of a query that is part of a write; `inside` are the databases of its transaction."""
-        return self._pipeline.read_once(self._part(sql, params, placing, inside), writing.reach)
+    def _read(self, part: Part, writing: Writing) -> Any:
+        """The rows of a query that is part of a write."""
+        return self._pipeline.read_once(self._part(part), writing.reach)
 
-    def _planned(self, sql: str, params: Any, placing: Placing, inside: Mapping[str, Any]) -> Plan:
+    def _planned(self, part: Part) -> Plan:
         """How it would be read."""
-        return self._pipeline.planned(self._part(sql, params, placing, inside))
+        return self._pipeline.planned(self._part(part))
 
-    def _part(self, sql: str, params: Any, placing: Placing, inside: Mapping[str, Any]) -> Call:
-        call = settle(sql, params, self.catalog, self._placing, {})
+    def _part(self, part: Part) -> Call:
+        frames: Options = {"frames": part.frames} if part.frames else {}
+        call = settle(part.sql, part.params, self.catalog, self._placing, frames)
         limits = replace(call.limits, timeout=None)  # the write as a whole has one
         # what a write is made of is read where it was written
-        reading = Reading(is_pinned=True)
-        return replace(call, placing=placing, extra={**call.extra, **inside}, reading=reading, limits=limits)
+        reading, extra = Reading(is_pinned=True), {**call.extra, **part.inside}
+        return replace(call, placing=part.placing, extra=extra, reading=reading, limits=limits)
 
     def _within(self, call: Call) -> Call:
         """The call, reading the databases of the transaction around it as that sees them; a native text never does,
@@ -288,6 +289,7 @@ class Federation:
     def close(self) -> None:
         """Close every connection. A view closes nothing: it shares its federation's."""
         if not self._is_view:
+            self._pipeline.close()
             self._writers.close()
             self._sources.close()
             self._engine.close()

@@ -22,7 +22,8 @@ from fedq.errors import ColumnNotFound, DatabaseError, FedqError
 from fedq.fetch.native_text import check_reads
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.fetch.placed import ReadElsewhere
-from fedq.join.duckdb import Bench, Engine, Shell
+from fedq.join.binder import Binder
+from fedq.join.duckdb import Engine, Shell
 from fedq.plan.advise import check_policy
 from fedq.plan.build import build, native_plan
 from fedq.plan.kept import Plans
@@ -57,12 +58,12 @@ class Pipeline:
 
     def __init__(self, sources: Sources, engine: Engine) -> None:
         self._sources, self._engine = sources, engine
-        self._plans = Plans()
+        self._plans, self._binder = Plans(), Binder(engine)
         self._runs: set[Run] = set()
 
     def planned(self, call: Call) -> Plan:
         """What would run where; nothing is pulled."""
-        return self._conduct(call, lambda call, run, bench: self._plan(call, bench))
+        return self._conduct(call, lambda call, run: self._plan(call))
 
     def read_once(self, call: Call, reach: Callable[[Callable[[], None]], None]) -> pa.Table:
         """The rows of a query that is part of a write: not asked again, for an error has ended the transaction.
@@ -70,11 +71,15 @@ class Pipeline:
         `reach` is told what stops it.
         """
 
-        def answer(call: Call, run: Run, bench: Bench) -> Answer:
+        def answer(call: Call, run: Run) -> Answer:
             reach(run.cancel)
-            return self._answer(call, run, bench)
+            return self._answer(call, run)
 
         return self._conduct(call, answer).table
+
+    def close(self) -> None:
+        """Give back what was kept for planning."""
+        self._binder.close()
 
     def cancel(self) -> None:
         """Stop every call that is running, here and in the databases."""
@@ -106,8 +111,8 @@ class Pipeline:
                 raise
         return self._conduct(call, partial(self._answer, is_plain=True))
 
-    def _answer(self, call: Call, run: Run, bench: Bench, *, is_plain: bool = False) -> Answer:
-        plan = self._plan(call, bench, is_plain=is_plain)
+    def _answer(self, call: Call, run: Run, *, is_plain: bool = False) -> Answer:
+        plan = self._plan(call, is_plain=is_plain)
         check_policy(plan, call.catalog, call.on_cross_db)
         try:
             table, types = run.answer(plan)
@@ -116,23 +121,23 @@ class Pipeline:
         actuals = tuple(run.actuals[fetch.id] for fetch in plan.fetches if fetch.id in run.actuals)
         return Answer(replace(plan, actuals=actuals), table, types, run)
 
-    def _plan(self, call: Call, bench: Bench, *, is_plain: bool = False) -> Plan:
+    def _plan(self, call: Call, *, is_plain: bool = False) -> Plan:
         if call.native is not None:
             database = call.catalog.database(call.native)
             check_reads(call.sql, database.kind, database.name)
             return native_plan(call.sql, database)
         lookup = QueryLookup(self._sources, call.extra)
         query = bind(call.sql, call.params, call.catalog, lookup, call.placing, known=self._plans.bound)
-        outputs = _check_meaning(query, bench)
+        outputs = _check_meaning(query, self._binder)
         kinds = {database.name: database.kind for database in call.catalog.databases.values()}
         links = {name: self._sources.link(name) for name in query.databases if name not in call.extra}
-        describe = partial(_described, bench=bench)
+        describe = partial(_described, binder=self._binder)
         facts = Facts(kinds, describe, links, is_plain=is_plain)
         if is_plain:
             return build(query, outputs, facts)
         return self._plans.plan(query, outputs, partial(build, facts=facts), time.monotonic())
 
-    def _conduct(self, call: Call, task: Callable[[Call, Run, Bench], T]) -> T:
+    def _conduct(self, call: Call, task: Callable[[Call, Run], T]) -> T:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""
         bench = self._engine.bench()
         find = lambda name: call.extra[name] if name in call.extra else self._sources.reading(name, call.reading)
@@ -140,7 +145,7 @@ class Pipeline:
 
         def work() -> T:
             try:
-                return task(call, run, bench)
+                return task(call, run)
             finally:
                 bench.close()
 
@@ -155,12 +160,12 @@ class Pipeline:
             self._runs.discard(run)
 
 
-def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
+def _check_meaning(query: BoundQuery, binder: Binder) -> list[tuple[str, Type]]:
     """DuckDB's own binder over empty tables: types of the result, and every error of meaning before any pull."""
     if not query.is_describable:
         return []
     try:
-        found = _described(query.local, query.params, query.occurrences, bench)
+        found = _described(query.local, query.params, query.occurrences, binder)
         return [(query.shown(name), type_) for name, type_ in found]
     except FedqError as error:
         if isinstance(error, ColumnNotFound):
@@ -172,10 +177,10 @@ def _check_meaning(query: BoundQuery, bench: Bench) -> list[tuple[str, Type]]:
 
 
 def _described(
-    text: str, params: Mapping[str, object], read: Sequence[Occurrence], bench: Bench
+    text: str, params: Mapping[str, object], read: Sequence[Occurrence], binder: Binder
 ) -> list[tuple[str, Type]]:
     """Names and types of a text's result over empty tables."""
-    return bench.describe(text, params, tuple(_shell(occurrence) for occurrence in read))
+    return binder.describe(text, params, tuple(_shell(occurrence) for occurrence in read))
 
 
 def _shell(occurrence: Occurrence) -> Shell:

@@ -15,15 +15,17 @@ ROOT = Path(__file__).parents[2]
 
 def describe(site: Site) -> dict[str, str]:
     """Processor, cores, memory, kernel, versions, and the state of this repository."""
+    return {**hardware(), **site.versions(), "servers": SETTINGS, "commit": _commit()}
+
+
+def hardware() -> dict[str, str]:
+    """Processor, cores, memory, kernel, and Python's version."""
     return {
         "processor": _processor(),
         "cores": str(len(os.sched_getaffinity(0))),
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.0f} GB",
         "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "Python": platform.python_version(),
-        **site.versions(),
-        "servers": SETTINGS,
-        "commit": _commit(),
     }
 
 

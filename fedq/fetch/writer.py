@@ -124,8 +124,14 @@ class Writer(Protocol):
     def insert(self, schema: TableSchema, data: pa.Table) -> int:
         """Append rows."""
 
-    def upsert(self, schema: TableSchema, key: Sequence[str], data: pa.Table) -> int:
-        """Rows whose key is there are changed, the others appended; `key` are physical names."""
+    def upsert(
+        self, schema: TableSchema, key: Sequence[str], data: pa.Table, changed: Sequence[str] | None = None
+    ) -> int:
+        """Rows whose key is there get the new values of the columns `changed`, the others are appended.
+
+        By default all columns change; where none does, rows that are there are left alone. `key` are physical names.
+        Returns the rows changed and appended.
+        """
 
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """The rows of these keys get these values; returns how many there were."""
@@ -318,6 +324,11 @@ def keyed(schema: TableSchema, keys: pa.Table, values: pa.Table) -> tuple[pa.Tab
     names = [f"k{index}" for index in range(keys.num_columns)] + [f"v{index}" for index in range(values.num_columns)]
     data = pyarrow.table([*keys.columns, *values.columns], names=names)
     return data, [*columns_of(schema, keys), *columns_of(schema, values)]
+
+
+def to_change(key: Sequence[str], data: pa.Table, changed: Sequence[str] | None) -> list[str]:
+    """The columns that an upsert changes in rows that are there."""
+    return [name for name in data.column_names if name not in key and (changed is None or name in changed)]
 
 
 def slices(data: pa.Table, size: int) -> Iterator[pa.Table]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fedq.bind.resolve import BoundTable, Placing, resolve_tables
@@ -25,6 +25,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """A query that a write is made of."""
+
+    sql: str
+    params: Mapping[str, Any]
+    placing: Placing
+    inside: Mapping[str, Source]
+    """The databases that are read within the transaction."""
+    frames: Mapping[str, pa.Table] = field(default_factory=dict)
+    """Rows that it reads as `@name`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Desk:
     """One federation, as far as a write needs it."""
 
@@ -32,10 +45,10 @@ class Desk:
     placing: Placing
     sources: Sources
     writers: Writers
-    read: Callable[[str, Mapping[str, Any], Placing, Mapping[str, Source], Writing], pa.Table]
-    """Runs a query as a part of a write; the mapping holds databases that are read within its transaction."""
-    plan: Callable[[str, Mapping[str, Any], Placing, Mapping[str, Source]], Plan]
-    """How such a query would be run."""
+    read: Callable[[Part, Writing], pa.Table]
+    """Runs a query as a part of a write."""
+    plan: Callable[[Part], Plan]
+    """How it would be run."""
     connect: Callable[[], duckdb.DuckDBPyConnection]
     """A connection to the local engine."""
     running: set[Writing]

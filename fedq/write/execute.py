@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fedq.bind.params import bind_params
+from fedq.bind.params import bind_params, names
 from fedq.bind.resolve import Placing
 from fedq.catalog.model import Database
 from fedq.errors import InvalidQuery, NotAllowed, ParameterError
 from fedq.fetch.writer import Begin, Conflict, check_native
 from fedq.sql import exp
+from fedq.write.conflict import insert_on_conflict
 from fedq.write.desk import Desk, Target, check_writable
 from fedq.write.fit import Place, fit
 from fedq.write.keys import distinct, refuse_twins
@@ -106,7 +107,8 @@ def _insert(
 ) -> int:
     _refuse_defaults(statement)
     writer = around.writer(target.database)
-    rows = around.read(f"{statement.prefix} {statement.query}", values, placing)
+    query = f"{statement.prefix} {statement.query}"
+    rows = around.read(query, {name: values[name] for name in names(query)}, placing)
     if statement.columns is not None:
         columns = [target.column(name, text=statement.text, span=span) for name, span in statement.columns]
     elif statement.is_by_name:
@@ -123,7 +125,9 @@ def _insert(
     check_nulls(data, columns, place)
     if not data.num_rows:
         return 0
-    if statement.on_conflict == "replace":
+    if statement.on_conflict is not None:
+        return insert_on_conflict(around, statement, statement.on_conflict, target, data, values, placing)
+    if statement.is_replacing:
         refuse_twins(data, target, around.desk.connect())
         return writer.upsert(target.table.schema, target.key, data)
     return writer.insert(target.table.schema, data)
@@ -139,9 +143,6 @@ def _refuse_defaults(statement: Statement) -> None:
     if is_default or not statement.query or any(each.is_default for each in statement.assignments):
         hint = "Leave the column out: INSERT INTO t (the other columns) …."
         raise NotAllowed("DEFAULT cannot be written out here", sql=statement.text, span=statement.span, hint=hint)
-    if statement.on_conflict == "nothing":
-        hint = "Leave them out in the SELECT: … WHERE id NOT IN (SELECT id FROM t)."
-        raise NotAllowed("rows whose key is there cannot be ignored by execute()", sql=statement.text, hint=hint)
 
 
 def _update(

@@ -42,15 +42,8 @@ def distinct(
 
 def refuse_twins(data: pa.Table, target: Target, connection: duckdb.DuckDBPyConnection) -> None:
     """Refuse rows that have a key twice, or none. Raises: InvalidQuery."""
-    if not target.key:
-        message = f"table {target.table.name!r} has no primary key, so no row can be told to be there already"
-        hint = 'Give it one, or say in the catalog what tells its rows apart: key = "id".'
-        raise InvalidQuery(message, hint=hint, table=target.table.name)
-    missing = [name for name in target.key if name not in data.column_names]
-    if missing:
-        message = f"the rows have no {', '.join(missing)}, the key of {target.table.name!r}"
-        raise InvalidQuery(message, hint="Rows are found again by their key: add it.", table=target.table.name)
-    key = ", ".join('"' + name.replace('"', '""') + '"' for name in target.key)
+    check_key(data, target)
+    key = _key(target)
     connection.register(_INCOMING, data)
     try:
         twin = connection.execute(f"SELECT {key} FROM {_INCOMING} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchall()
@@ -60,3 +53,32 @@ def refuse_twins(data: pa.Table, target: Target, connection: duckdb.DuckDBPyConn
         shown = ", ".join(f"{name} = {value!r}" for name, value in zip(target.key, twin[0], strict=True))
         message = f"two of the rows have the same key ({shown})"
         raise InvalidQuery(message, hint="Keep one of them.", table=target.table.name, key=twin[0])
+
+
+def first_of_each(data: pa.Table, target: Target, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    """The rows without those whose key a row before them has."""
+    connection.register(_INCOMING, data)
+    try:
+        found = connection.sql(
+            f'SELECT min("fedq n") AS n FROM (SELECT *, row_number() OVER () - 1 AS "fedq n" FROM {_INCOMING}) '
+            f"GROUP BY {_key(target)} ORDER BY n"
+        ).to_arrow_table()
+    finally:
+        connection.unregister(_INCOMING)
+    return data if found.num_rows == data.num_rows else data.take(found.column("n"))
+
+
+def _key(target: Target) -> str:
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in target.key)
+
+
+def check_key(data: pa.Table, target: Target) -> None:
+    """Refuse rows that cannot be told to be there already. Raises: InvalidQuery."""
+    if not target.key:
+        message = f"table {target.table.name!r} has no primary key, so no row can be told to be there already"
+        hint = 'Give it one, or say in the catalog what tells its rows apart: key = "id".'
+        raise InvalidQuery(message, hint=hint, table=target.table.name)
+    missing = [name for name in target.key if name not in data.column_names]
+    if missing:
+        message = f"the rows have no {', '.join(missing)}, the key of {target.table.name!r}"
+        raise InvalidQuery(message, hint="Rows are found again by their key: add it.", table=target.table.name)

@@ -117,7 +117,9 @@ def _put(around: Transaction, target: Target, rows: pa.Table, mode: str) -> int:
     check_nulls(data, [column for column in columns if column.physical in data.column_names], place)
     if mode == "upsert":
         refuse_twins(data, target, connection)
-        return writer.upsert(target.table.schema, target.key, data) if data.num_rows else 0
+        if data.num_rows:
+            writer.upsert(target.table.schema, target.key, data)
+        return int(data.num_rows)
     if mode == "replace":
         writer.clear(target.table.schema)
     return writer.insert(target.table.schema, data) if data.num_rows else 0

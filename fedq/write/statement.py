@@ -9,11 +9,11 @@ The pieces are slices of the user's text, never a tree written anew: a query mad
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fedq.errors import NotAllowed, SQLSyntaxError
-from fedq.sql import Token, TokenType, exp, parse, span_of, tokenize
+from fedq.sql import Edit, Token, TokenType, apply_edits, exp, parse, span_of, tokenize
 
 Span = tuple[int, int]
 _OPEN = {TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE}
@@ -24,6 +24,8 @@ _CONSTANT = (
     exp.Literal, exp.Boolean, exp.Null, exp.Neg, exp.Paren, exp.Cast, exp.DataType, exp.DataTypeParam, exp.Parameter,
     exp.Placeholder, exp.Var, exp.Add, exp.Sub, exp.Mul, exp.Div,
 )  # fmt: skip
+#: the rows that an INSERT … ON CONFLICT would insert, as its query of the rows that are there calls them
+EXCLUDED = "fedq excluded"
 _HINT = "execute() takes INSERT, UPDATE and DELETE; anything else goes to one database as written, with native=."
 
 
@@ -34,9 +36,21 @@ class Assignment:
     column: str
     span: Span | None
     expression: str
+    tree: exp.Expr
     is_default: bool = False
     is_constant: bool = False
     """Whether it is the same for every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnConflict:
+    """What an INSERT does with rows whose key is there: nothing, or an update of those that are there."""
+
+    keys: tuple[tuple[str, Span | None], ...]
+    """The columns it names; empty where it names none."""
+    assignments: tuple[Assignment, ...] = ()
+    """Empty is DO NOTHING. A column `c` of `excluded` is written `"fedq excluded"."fedq excluded c"`."""
+    condition: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +69,9 @@ class Statement:
     query: str = ""
     """What an INSERT inserts; empty for DEFAULT VALUES."""
     is_by_name: bool = False
-    on_conflict: Literal["error", "nothing", "replace"] = "error"
+    is_replacing: bool = False
+    """INSERT OR REPLACE."""
+    on_conflict: OnConflict | None = None
     assignments: tuple[Assignment, ...] = ()
     others: str = ""
     """The FROM of an UPDATE, the USING of a DELETE."""
@@ -120,22 +136,63 @@ def _insert(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> Statement:
     return Statement(
         "insert", text, target, target.alias_or_name, prefix=_prefix(text, tokens, "INSERT"), columns=columns,
         query="" if tree.args.get("default") else _slice(text, tokens, at, end),
-        is_by_name=bool(tree.args.get("by_name")), on_conflict=_on_conflict(text, tree),
+        is_by_name=bool(tree.args.get("by_name")),
+        is_replacing=str(tree.args.get("alternative") or "").lower() == "replace",
+        on_conflict=_on_conflict(text, tree, tokens[end:]),
     )  # fmt: skip
 
 
-def _on_conflict(text: str, tree: exp.Expr) -> Literal["error", "nothing", "replace"]:
-    alternative, conflict = str(tree.args.get("alternative") or "").lower(), tree.args.get("conflict")
-    if alternative == "replace":
-        return "replace"
-    if alternative == "ignore":
-        return "nothing"
+def _on_conflict(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> OnConflict | None:
+    conflict = tree.args.get("conflict")
+    if str(tree.args.get("alternative") or "").lower() == "ignore":
+        return OnConflict(())
     if conflict is None:
-        return "error"
-    if conflict.args.get("action") is not None and conflict.args["action"].name.upper() == "DO NOTHING":
-        return "nothing"
-    hint = "Use INSERT OR REPLACE, or write(rows, table, mode='upsert')."
-    raise NotAllowed("ON CONFLICT DO UPDATE is not supported by execute()", hint=hint, sql=text)
+        return None
+    keys = [getattr(each, "this", each) for each in conflict.args.get("conflict_keys") or ()]
+    refused = next((name for name in ("duplicate", "constraint", "index_predicate") if conflict.args.get(name)), None)
+    if refused is not None or not all(isinstance(key, exp.Column) and not key.table for key in keys):
+        hint = "Write ON CONFLICT (the columns of the key) DO NOTHING, or … DO UPDATE SET a = excluded.a."
+        raise NotAllowed("this form of ON CONFLICT is not supported by execute()", hint=hint, sql=text)
+    named = tuple((key.name, span_of(key.this)) for key in keys)
+    if conflict.args["action"].name.upper() == "DO NOTHING":
+        return OnConflict(named)
+    start = _first(tokens, "SET") + 1
+    where = _first(tokens, "WHERE", after=start, default=len(tokens))
+    edits = _edits(conflict)
+    assignments = tuple(
+        replace(_assignment(text, node, piece), expression=_edited(text, piece[_equals(piece) + 1 :], edits))
+        for node, piece in zip(conflict.expressions, _split(tokens[start:where]), strict=True)
+    )
+    return OnConflict(named, assignments, _edited(text, tokens[where + 1 :], edits))
+
+
+def excluded(name: str) -> str:
+    """What a column of `excluded` is called in the rows that are to be inserted: as no column of a table is.
+
+    >>> excluded("n")
+    'fedq excluded n'
+    """
+    return f"{EXCLUDED} {name.lower()}"
+
+
+def _edits(tree: exp.Expr) -> list[Edit]:
+    """`excluded.n` as a column of the rows that are to be inserted; a bare `n` is then the table's own."""
+    edits = []
+    for column in tree.find_all(exp.Column):
+        span = span_of(column.this, column.args.get("table"))
+        if column.table.lower() == "excluded" and span is not None:
+            name = excluded(column.name).replace('"', '""')
+            edits.append(Edit(*span, f'"{EXCLUDED}"."{name}"'))
+    return edits
+
+
+def _edited(text: str, tokens: Sequence[Token], edits: Sequence[Edit]) -> str:
+    """The text of some tokens, with the edits that are in it."""
+    if not tokens:
+        return ""
+    start, end = tokens[0].start, tokens[-1].end + 1
+    inside = [Edit(edit.start - start, edit.end - start, edit.text) for edit in edits if start <= edit.start < end]
+    return apply_edits(text[start:end], inside)
 
 
 def _update(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> Statement:
@@ -163,10 +220,14 @@ def _assignment(text: str, node: exp.Expr, tokens: Sequence[Token]) -> Assignmen
     if not isinstance(node, exp.EQ) or not isinstance(column, exp.Column):
         hint = "Write SET a = …, b = … one by one."
         raise NotAllowed("SET assigns to columns, one expression each", sql=text, hint=hint)
-    equals = next(index for index, token in enumerate(tokens) if token.token_type is TokenType.EQ)
-    expression = _slice(text, tokens, equals + 1, len(tokens))
+    expression = _slice(text, tokens, _equals(tokens) + 1, len(tokens))
     is_constant = all(isinstance(part, _CONSTANT) for part in node.expression.walk())
-    return Assignment(column.name, span_of(column.this), expression, expression.upper() == "DEFAULT", is_constant)
+    is_default = expression.upper() == "DEFAULT"
+    return Assignment(column.name, span_of(column.this), expression, node.expression, is_default, is_constant)
+
+
+def _equals(tokens: Sequence[Token]) -> int:
+    return next(index for index, token in enumerate(tokens) if token.token_type is TokenType.EQ)
 
 
 def _delete(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> Statement:

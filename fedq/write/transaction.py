@@ -26,6 +26,7 @@ from fedq.errors import DatabaseError, FedqError, NotAllowed
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Begin, Conflict, Position, Writer
 from fedq.plan.nodes import Plan
+from fedq.write.desk import Part
 from fedq.write.journal import Entry, new_gid
 from fedq.write.stoppable import Writing, conduct
 from fedq.write.written import Written
@@ -68,15 +69,17 @@ class Transaction:
 
         return write(self.desk, data, table, **options)
 
-    def read(self, sql: str, params: Mapping[str, Any], placing: Placing) -> pa.Table:
+    def read(
+        self, sql: str, params: Mapping[str, Any], placing: Placing, *, frames: Mapping[str, pa.Table] | None = None
+    ) -> pa.Table:
         """The rows of a query that a write is made of, as the transaction sees them."""
         assert self._writing is not None
         with self._writing.within():
-            return self.desk.read(sql, params, placing, self.inside, self._writing)
+            return self.desk.read(Part(sql, params, placing, self.inside, frames or {}), self._writing)
 
     def plan(self, sql: str, params: Mapping[str, Any], placing: Placing) -> Plan:
         """How such a query would be run."""
-        return self.desk.plan(sql, params, placing, self.inside)
+        return self.desk.plan(Part(sql, params, placing, self.inside))
 
     @property
     def inside(self) -> Mapping[str, Source]:

@@ -233,7 +233,7 @@ def test_without_the_check_a_role_that_only_reads_refuses_it(
 def reader(guarded: Guarded, request: pytest.FixtureRequest) -> Iterator[Callable[[str], fedq.Federation]]:
     """The databases for the role that docs/writing.md makes, with its own words."""
     page = (Path(__file__).parents[2] / "docs" / "writing.md").read_text()
-    scripts = dict(zip(("postgres", "mariadb"), re.findall(r"```sql\n(.*?)```", page, re.DOTALL), strict=True))
+    scripts = dict(zip(("postgres", "mariadb"), re.findall(r"```text\n(CREATE .*?)```", page, re.DOTALL), strict=True))
     opened: dict[str, fedq.Federation] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("READER_PASSWORD", "secret")

@@ -14,7 +14,7 @@ from fedq.catalog.schema import TableSchema
 from fedq.errors import FedqError, NotAllowed
 from fedq.fetch.alchemy.source import AlchemySession, AlchemySource, stop_driver
 from fedq.fetch.source import Session, Source
-from fedq.fetch.writer import Begin, OnePhase, Position, WriterSource, columns_of, unfit
+from fedq.fetch.writer import Begin, OnePhase, Position, WriterSource, columns_of, to_change, unfit
 
 Answer = TypeVar("Answer")
 _ROWS = 10_000
@@ -55,14 +55,18 @@ class AlchemyWriter(OnePhase):
         self._many(f"INSERT INTO {self._table(schema)} ({names}) VALUES ({marks})", self._rows(schema, data))
         return int(data.num_rows)
 
-    def upsert(self, schema: TableSchema, key: Sequence[str], data: pa.Table) -> int:
+    def upsert(
+        self, schema: TableSchema, key: Sequence[str], data: pa.Table, changed: Sequence[str] | None = None
+    ) -> int:
         """Change the rows whose key is there, append the others: row by row, for no two databases say it alike."""
-        rest = [name for name in data.column_names if name not in key]
+        rest, rows = to_change(key, data, changed), 0
         for piece in (data.slice(at, 1) for at in range(data.num_rows)):
-            found = self.update(schema, piece.select(key), piece.select(rest)) if rest else self._has(schema, piece)
+            keys = piece.select(list(key))
+            found = self.update(schema, keys, piece.select(rest)) if rest else self._has(schema, keys)
+            rows += 1 if rest or not found else 0
             if not found:
                 self.insert(schema, piece)
-        return int(data.num_rows)
+        return rows
 
     def _has(self, schema: TableSchema, row: pa.Table) -> int:
         [values] = self._rows(schema, row)

@@ -20,7 +20,7 @@ from fedq.fetch.duckdb.engine import DuckDBSession, Engine, error_facts, explain
 from fedq.fetch.duckdb.schema import Tables
 from fedq.fetch.duckdb.source import DuckDBSource
 from fedq.fetch.source import Session, Source
-from fedq.fetch.writer import Begin, Conflict, OnePhase, Position, columns_of
+from fedq.fetch.writer import Begin, Conflict, OnePhase, Position, columns_of, to_change
 
 Answer = TypeVar("Answer")
 _ATTACHED, _INCOMING = "fedq_target", "fedq_incoming"
@@ -76,18 +76,17 @@ class DuckDBWriter(OnePhase):
         chosen = ", ".join(_incoming(column) for column in columns_of(schema, data))
         return self._with(data, f"INSERT INTO {_table(schema)} ({_names(data)}) SELECT {chosen} FROM {_INCOMING}")
 
-    def upsert(self, schema: TableSchema, key: Sequence[str], data: pa.Table) -> int:
+    def upsert(
+        self, schema: TableSchema, key: Sequence[str], data: pa.Table, changed: Sequence[str] | None = None
+    ) -> int:
         """Change the rows whose key is there, append the others."""
-        match, rest = _match(schema, key), [name for name in data.column_names if name not in key]
-        changed = 0
+        match, rest, rows = _match(schema, key), to_change(key, data, changed), 0
         if rest:
             columns = {column.physical: column for column in columns_of(schema, data)}
             sets = ", ".join(f"{DUCKDB.quote(name)} = {_incoming(columns[name])}" for name in rest)
-            changed = self._with(data, f"UPDATE {_table(schema)} AS t SET {sets} FROM {_INCOMING} WHERE {match}")
-        else:
-            changed = self._with(data, f"SELECT * FROM {_table(schema)} AS t SEMI JOIN {_INCOMING} ON {match}")
+            rows = self._with(data, f"UPDATE {_table(schema)} AS t SET {sets} FROM {_INCOMING} WHERE {match}")
         chosen = ", ".join(_incoming(column) for column in columns_of(schema, data))
-        return changed + self._with(
+        return rows + self._with(
             data,
             f"INSERT INTO {_table(schema)} ({_names(data)}) SELECT {chosen} FROM {_INCOMING} "
             f"WHERE NOT EXISTS (SELECT 1 FROM {_table(schema)} AS t WHERE {match})",

@@ -39,6 +39,7 @@ from fedq.fetch.writer import (
     first_row,
     keyed,
     slices,
+    to_change,
     unfit,
 )
 
@@ -189,13 +190,15 @@ class MySQLWriter:
         kind = DatabaseError if numbers and numbers[0] in _TAKEN else ValueNotRepresentable
         return kind(f"{message}: {said}", hint="Nothing was written. Rows are counted from 1 there.", **facts)
 
-    def upsert(self, schema: TableSchema, key: Sequence[str], data: pa.Table) -> int:
+    def upsert(
+        self, schema: TableSchema, key: Sequence[str], data: pa.Table, changed: Sequence[str] | None = None
+    ) -> int:
         """Change the rows whose key is there, append the others.
 
         Not ON DUPLICATE KEY UPDATE: that also changes a row that merely shares another unique value.
         """
         self._check(schema, data)
-        rest = [name for name in data.column_names if name not in key]
+        rest, rows = to_change(key, data, changed), 0
         names = ", ".join(map(MYSQL.quote, data.column_names))
         match = _match(schema, key, key)
         for piece in slices(data.combine_chunks(), _JOINED):
@@ -203,15 +206,16 @@ class MySQLWriter:
             if rest:
                 sets = ", ".join(f"t.{MYSQL.quote(name)} = s.{MYSQL.quote(name)}" for name in rest)
                 found = self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
+                rows += found
                 if found == piece.num_rows:  # an INSERT wants every NOT NULL column, also when it inserts nothing
                     continue
             chosen = ", ".join(f"s.{MYSQL.quote(name)}" for name in data.column_names)
             is_new = f"t.{MYSQL.quote(key[0])} IS NULL"
-            self._run(
+            rows += self._run(
                 f"INSERT INTO {_table(schema)} ({names}) SELECT {chosen} FROM {stage} "
                 f"LEFT JOIN {_table(schema)} t ON {match} WHERE {is_new}"
             )
-        return int(data.num_rows)
+        return rows
 
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""

@@ -45,6 +45,7 @@ from fedq.fetch.writer import (
     first_row,
     keyed,
     slices,
+    to_change,
     unfit,
 )
 
@@ -143,10 +144,12 @@ class PostgresWriter:
         )  # fmt: skip
         return _count(status)
 
-    def upsert(self, schema: TableSchema, key: Sequence[str], data: pa.Table) -> int:
+    def upsert(
+        self, schema: TableSchema, key: Sequence[str], data: pa.Table, changed: Sequence[str] | None = None
+    ) -> int:
         """Change the rows whose key is there, append the others."""
         self._check(schema, data)
-        rest = [name for name in data.column_names if name not in key]
+        rest = to_change(key, data, changed)
         names = ", ".join(map(POSTGRES.quote, data.column_names))
         match, table = _match(schema, key, key), _table(schema)
         if rest:  # first, and not ON CONFLICT alone: that wants every NOT NULL column, also of rows that are there
@@ -154,12 +157,12 @@ class PostgresWriter:
             self._staged(schema, data, lambda stage: f"UPDATE {table} AS t SET {sets} FROM {stage} WHERE {match}")
         # under REPEATABLE READ a row that somebody else appends meanwhile is then an error 40001: it is done again
         again = f"ON CONFLICT ({', '.join(map(POSTGRES.quote, key))}) DO NOTHING" if set(key) == set(schema.key) else ""
-        self._staged(
+        appended = self._staged(
             schema, data,
             lambda stage: f"INSERT INTO {table} ({names}) SELECT * FROM {stage} "
             f"WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {match}) {again}",
         )  # fmt: skip
-        return int(data.num_rows)
+        return int(data.num_rows) if rest else appended
 
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""

@@ -24,7 +24,7 @@ from fedq.errors import FedqError, NotAllowed
 from fedq.fetch.source import Session, Source
 from fedq.fetch.sqlite.connection import STEPS, Connection, Limit, explained, identity, primary_code
 from fedq.fetch.sqlite.source import SQLiteSession, SQLiteSource
-from fedq.fetch.writer import Begin, Conflict, OnePhase, Position, WriterSource, columns_of, unfit
+from fedq.fetch.writer import Begin, Conflict, OnePhase, Position, WriterSource, columns_of, to_change, unfit
 
 Answer = TypeVar("Answer")
 _LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -113,9 +113,11 @@ class SQLiteWriter(OnePhase):
         sql = f"INSERT INTO {_table(schema)} ({_names(data)}) VALUES ({marks})"
         return self._many(sql, self._rows(schema, data))
 
-    def upsert(self, schema: TableSchema, key: Sequence[str], data: pa.Table) -> int:
+    def upsert(
+        self, schema: TableSchema, key: Sequence[str], data: pa.Table, changed: Sequence[str] | None = None
+    ) -> int:
         """Change the rows whose key is there, append the others."""
-        keys, rest = data.select(list(key)), [name for name in data.column_names if name not in key]
+        keys, rest = data.select(list(key)), to_change(key, data, changed)
         if rest:  # first, and not ON CONFLICT: that wants every NOT NULL column, also of rows that are there
             self.update(schema, keys, data.select(rest))
         marks = ", ".join("?" * data.num_columns)
@@ -125,8 +127,8 @@ class SQLiteWriter(OnePhase):
             f"WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {_match(keys)})"
         )
         pairs = zip(self._rows(schema, data), self._rows(schema, keys), strict=True)
-        self._many(sql, ((*row, *found) for row, found in pairs))
-        return int(data.num_rows)
+        appended = self._many(sql, ((*row, *found) for row, found in pairs))
+        return int(data.num_rows) if rest else appended
 
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""

@@ -1,0 +1,192 @@
+"""What planning costs: a join of eight tables over three databases, warm, stage by stage, beside DuckDB's own PREPARE.
+
+    python -m benchmarks.planning                 TPC-H q8 at scale 0.01, in PostgreSQL, MariaDB and SQLite
+    python -m benchmarks.planning --query q9 --runs 100
+
+A *new text* has constants that no text before it had, so it is parsed, bound and planned from the start; the *same
+text* finds its plan. Milliseconds of processor time of the planning thread, medians: what the databases are asked
+meanwhile (is the table still what it was?) is answered from memory here, so that no wait and no other process is in
+the figures. `explain, as called` is the wall clock of the whole call, those questions included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any, TypeVar
+
+import fedq
+from benchmarks.federated.race import CLIENTS
+from benchmarks.federated.site import Site
+from fedq.bind.bound import BoundQuery, bind
+from fedq.bind.resolve import Placing
+from fedq.bind.scope import Occurrence
+from fedq.catalog.schema import PhysicalTable, TableSchema
+from fedq.fetch.open import QueryLookup, Sources
+from fedq.join.binder import Binder
+from fedq.join.duckdb import Engine, Shell
+from fedq.plan.build import build
+from fedq.plan.kept import Plans
+from fedq.plan.nodes import Plan
+from fedq.plan.pull import local_collation
+from fedq.plan.rewrite.facts import Facts
+from fedq.sql import parse
+from fedq.types import Type
+from tests.oracle import tpch
+
+T = TypeVar("T")
+STAGES = ("parse", "bind", "types (DuckDB)", "plan", "plan: types of rewritten parts (DuckDB)", "render")
+_DAY = re.compile(r"'(\d{4}-\d{2})-\d{2}'")
+
+
+class Remembered(QueryLookup):
+    """What the databases said of their tables the first time."""
+
+    def __init__(self, sources: Sources) -> None:
+        super().__init__(sources, {})
+        self._answers: dict[Any, Any] = {}
+
+    def describe(self, tables: Sequence[tuple[str, PhysicalTable]]) -> Sequence[TableSchema | None]:
+        """The tables as they were."""
+        key = tuple(tables)
+        if key not in self._answers:
+            self._answers[key] = super().describe(tables)
+        found: Sequence[TableSchema | None] = self._answers[key]
+        return found
+
+
+class Planner:
+    """The stages of planning, each timed."""
+
+    def __init__(self, known: fedq.Catalog, sources: Sources, engine: Engine) -> None:
+        self._catalog, self._sources, self._engine = known, sources, engine
+        self._lookup = Remembered(sources)
+        self._kinds = {database.name: database.kind for database in known.databases.values()}
+        self._plans, self._binder = Plans(), Binder(engine)
+        self.spent: dict[str, list[float]] = defaultdict(list)
+
+    def plan(self, text: str) -> Plan:
+        """The plan of a text."""
+        self._timed("parse", lambda: parse(text))
+        query = self._timed("bind", lambda: self.bind(text))
+        describe = lambda text, params, read: self._binder.describe(text, params, tuple(map(shell, read)))
+        outputs = self._timed("types (DuckDB)", lambda: describe(query.local, {}, query.occurrences))
+        inner: list[float] = []
+
+        def timed(text: str, params: Mapping[str, object], read: Sequence[Occurrence]) -> list[tuple[str, Type]]:
+            started = time.thread_time()
+            found: list[tuple[str, Type]] = describe(text, params, read)
+            inner.append((time.thread_time() - started) * 1000)
+            return found
+
+        made = self._timed("plan", lambda: self._made(query, outputs, timed))
+        self.spent["plan: types of rewritten parts (DuckDB)"].append(sum(inner))
+        self._timed("render", lambda: [fetch.sql for fetch in made.fetches])
+        return made
+
+    def bind(self, text: str) -> BoundQuery:
+        """The text bound."""
+        return bind(text, None, self._catalog, self._lookup, Placing(), known=self._plans.bound)
+
+    def _made(self, query: BoundQuery, outputs: Sequence[tuple[str, Type]], types: Any) -> Plan:
+        links = {name: self._sources.link(name) for name in query.databases}
+        facts = Facts(self._kinds, types, links)
+        return self._plans.plan(query, outputs, partial(build, facts=facts), time.monotonic())
+
+    def _timed(self, stage: str, task: Callable[[], T]) -> T:
+        started = time.thread_time()
+        found = task()
+        self.spent[stage].append((time.thread_time() - started) * 1000)
+        return found
+
+
+def shell(occurrence: Occurrence) -> Shell:
+    """The empty table that stands for what a query reads."""
+    columns = [(column.name, column.type, local_collation(column)) for column in occurrence.columns]
+    return occurrence.id, tuple(columns)
+
+
+def other(text: str, number: int) -> str:
+    """The text with other days in it, and a comment that no other text has."""
+    return _DAY.sub(lambda found: f"'{found[1]}-{number % 27 + 1:02d}'", text).rstrip().rstrip(";") + f" -- {number}"
+
+
+def prepare(planner: Planner, engine: Engine, text: str, runs: int) -> float:
+    """Milliseconds of DuckDB's own PREPARE of the same text, over empty tables."""
+    bench = engine.bench()
+    query = planner.bind(text)
+    for one in query.occurrences:
+        bench.create(*shell(one))
+    times = []
+    for _ in range(runs):
+        started = time.thread_time()
+        bench._execute(f"PREPARE asked AS {query.local}")
+        times.append((time.thread_time() - started) * 1000)
+    bench.close()
+    return statistics.median(times)
+
+
+def called(fed: fedq.Federation, texts: Sequence[str]) -> float:
+    """Milliseconds by the clock of `explain`."""
+    times = []
+    for text in texts:
+        started = time.perf_counter()
+        fed.explain(text)
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times)
+
+
+def report(planner: Planner, kind: str) -> None:
+    """The stages' medians, a line each; the planner forgets them."""
+    medians = {stage: statistics.median(planner.spent[stage]) for stage in STAGES}
+    total = sum(spent for stage, spent in medians.items() if ": " not in stage)
+    for stage, spent in medians.items():
+        print(f"{kind:10} {stage:42} {spent:7.2f} ms")
+    print(f"{kind:10} {'together':42} {total:7.2f} ms")
+    planner.spent.clear()
+
+
+def main() -> None:
+    """One query, both ways."""
+    parser = argparse.ArgumentParser("python -m benchmarks.planning", description=__doc__.splitlines()[0])
+    parser.add_argument("--query", default="q8", help="of TPC-H's (q8: eight tables)")
+    parser.add_argument("--scale", type=float, default=0.01, help="TPC-H scale factor (0.01)")
+    parser.add_argument("--runs", type=int, default=50, help="texts of each kind (50)")
+    given = parser.parse_args()
+    text = tpch.queries(given.scale)[int(given.query.removeprefix("q"))]
+    sys.path.append(str(CLIENTS))  # where clients are programs of their own
+    catalog = import_module("with_fedq").catalog
+    site = Site.open()
+    try:
+        with fedq.connect(catalog(site.load(given.scale, 3))) as fed:
+            fed.explain(text)
+            pipeline = fed._pipeline
+            planner = Planner(fed.catalog, pipeline._sources, pipeline._engine)
+            for number in range(3):
+                planner.plan(other(text, number))
+            planner.spent.clear()
+            for number in range(given.runs):
+                planner.plan(other(text, 100 + number))
+            report(planner, "new text")
+            for _ in range(given.runs):
+                planner.plan(text)
+            report(planner, "same text")
+            prepared = prepare(planner, pipeline._engine, text, given.runs)
+            print(f"{'beside it':10} {'PREPARE in DuckDB':42} {prepared:7.2f} ms")
+            fresh = called(fed, [other(text, 10_000 + number) for number in range(given.runs)])
+            print(f"{'new text':10} {'explain, as called':42} {fresh:7.2f} ms")
+            print(f"{'same text':10} {'explain, as called':42} {called(fed, [text] * given.runs):7.2f} ms")
+    finally:
+        if site.is_new:
+            site.stop()
+
+
+if __name__ == "__main__":
+    main()
