@@ -20,7 +20,8 @@ from typing import Any
 #: column → DuckDB's type
 COLUMNS = {
     "id": "BIGINT", "k": "BIGINT", "s": "VARCHAR", "m": "DECIMAL(10,2)", "d": "DOUBLE", "t": "DATE", "ts": "TIMESTAMP",
-    "b": "BOOLEAN", "x": "BLOB", "u": "INTEGER", "p": "DECIMAL(12,4)", "f": "VARCHAR",
+    "b": "BOOLEAN", "x": "BLOB", "u": "INTEGER", "p": "DECIMAL(12,4)", "f": "VARCHAR", "h": "SMALLINT",
+    "r": "FLOAT", "z": "TIMESTAMP WITH TIME ZONE",
 }  # fmt: skip
 DATA = [name for name in COLUMNS if name != "id"]
 #: three tables in every engine; in each the text column is compared by another rule
@@ -55,6 +56,10 @@ VALUES: dict[str, list[Any]] = {
     "u": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, -1, 2**31 - 1, -(2**31)],
     "p": [Decimal(text) for text in ("0.0000", "0.1000", "-0.0100", "1.0000", "0.0001", "12.3000", "99.9900")],
     "f": ["", "a", "A", "b", "é", "e", "ß", "a\t", "ab", "!a", "_", "0"],
+    "h": [0, 1, 2, 3, -1, 2**15 - 1, -(2**15)],
+    "r": [0.0, 0.5, 1.0, -1.5, 16777216.0, 0.10000000149011612, 3.0],
+    "z": [dt.datetime(*parts, tzinfo=dt.UTC) for parts in (
+          (2024, 2, 29), (2024, 2, 29, 12, 0, 0, 1), (1970, 1, 2), (2024, 3, 1), (2037, 12, 31, 23, 59, 59, 999999))],
 }  # fmt: skip
 #: constants of another type than the column's, which DuckDB casts in its own way
 FOREIGN = {
@@ -68,6 +73,9 @@ FOREIGN = {
     "x": ["'a'", "'A'::BLOB", "NULL"],
     "u": ["1.5", "1.0", "'1'", "2::DOUBLE", "2147483648", "3::BIGINT", "-9223372036854775808", "0.5"],
     "p": ["1", "0.1::DOUBLE", "0.10001", "'0.1'", "0.1::DECIMAL(3,1)", "1e0"],
+    "h": ["1.5", "70000", "'1'", "2::DOUBLE", "3::BIGINT", "-0.5", "TRUE"],
+    "r": ["0.1", "0.1::DOUBLE", "1", "0.5::DECIMAL(3,1)", "16777217", "'0.1'"],
+    "z": ["'2024-02-29'", "'2024-02-29 12:00:00.000001+00'", "'2024-02-29 01:00:00+01'", "NULL"],
     "f": ["'a '", "'A'", "NULL", "'a'::VARCHAR", "'a     '", "'a\t'"],
 }
 PATTERNS = ["a%", "%a", "%é%", "_", "a_%", "%", "", "ß%", "%\\_%", "É%", "!%", "%a%", "a", "A%", "_%", "%\\", "a|%"]
@@ -159,6 +167,10 @@ def literal(column: str, value: Any) -> str:
         return f"{value!r}::DOUBLE" if value == value and abs(value) != float("inf") else f"'{value}'::DOUBLE"
     if isinstance(value, str):
         return "'" + value.replace("'", "''") + "'"
+    if column == "r":
+        return f"{value!r}::FLOAT"
+    if isinstance(value, dt.datetime) and value.tzinfo:
+        return f"TIMESTAMPTZ '{value.isoformat(sep=' ')}'"
     if isinstance(value, dt.datetime):
         return f"TIMESTAMP '{value.isoformat(sep=' ')}'"
     if isinstance(value, dt.date):

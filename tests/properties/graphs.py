@@ -19,6 +19,7 @@ PAIRS = [
     ("k", "k"), ("k", "k"), ("s", "s"), ("s", "s"), ("f", "f"), ("s", "f"), ("f", "s"), ("id", "id"), ("u", "u"),
     ("u", "k"), ("k", "u"), ("id", "k"), ("u", "id"), ("id", "u"), ("m", "m"), ("m", "p"), ("p", "m"), ("p", "p"),
     ("t", "t"), ("ts", "ts"), ("t", "ts"), ("x", "x"), ("b", "b"), ("k", "m"), ("d", "d"), ("m", "d"), ("u", "p"),
+    ("h", "h"), ("h", "k"), ("u", "h"), ("z", "z"), ("r", "r"), ("r", "d"),
 ]  # fmt: skip
 #: {a} and {b} are aliases of one table or two
 SUMS = [
@@ -32,6 +33,8 @@ SUMS = [
     "sum({a}.m) + sum({b}.p)", "count(*) - count({a}.s)", "coalesce(sum({a}.m), -1)", "max({a}.u) - min({b}.u::BIGINT)",
     "sum({a}.m) / (1 + count(distinct {b}.s))", "sum(-{a}.m)", "min(coalesce({a}.s, {b}.s))", "sum(1)", "sum({a}.b::INT)",
     "any_value({a}.s) is null and count({a}.s) > 0", "100.0 * sum({a}.m) / nullif(sum({b}.p), 0)", "sum({a}.id)",
+    "sum({a}.h)", "max({a}.h)", "min({a}.z)", "max({a}.r)", "avg({a}.h)",
+    "count(distinct {a}.r)",
 ]  # fmt: skip
 #: their last digits depend on the order of the rows
 FLOATS = [
@@ -41,7 +44,7 @@ FLOATS = [
 KEYS = [
     "{a}.s", "{a}.f", "{a}.k", "{a}.m", "{a}.t", "{a}.b", "{a}.u", "{a}.ts", "{a}.id", "{a}.s", "{a}.k", "year({a}.t)",
     "{a}.u % 2", "coalesce({a}.s, {b}.s)", "case when {a}.b then {b}.k end", "lower({a}.s)", "({a}.s is null)", "{a}.d",
-    "{a}.m + {b}.p", "{a}.x", "substring({a}.s, 1, 1)",
+    "{a}.m + {b}.p", "{a}.x", "substring({a}.s, 1, 1)", "{a}.h", "{a}.z", "{a}.r",
 ]  # fmt: skip
 SOURCES = [
     *["{t}"] * 12, "(select * from {t} z{where})", "(select distinct * from {t} z{where})",

@@ -168,8 +168,8 @@ _SHAPES = """
 3 | select a.id as c0, b.k as c1, b.n as c2 from {t} a asof {left} (select k, min(id) as n from {t} z{where:z} group by k) b on a.k >= b.k
 3 | select a.id as c0, b.u as c1, b.n as c2 from {t} a asof {left} (select u, {e}, min(id) as n from {t} z where u is not null group by u, {e}) b on a.{e} = b.{e} and a.u >= b.u
 1 | select a.id as c0 from {t} a where a.id in (1, 2, NULL) or a.{k} {by} {v:k}
-2 | select * exclude (s, m, d, t, ts, b, x, u, p, f) from {t} a{where:a}
-12 | select * replace (id + 1 as id) from {t} a{where:a}
+2 | select * exclude (s, m, d, t, ts, b, x, u, p, f, h, r, z) from {t} a{where:a}
+15 | select * replace (id + 1 as id) from {t} a{where:a}
 2 | select columns('id|k') from {t} a{where:a}
 0 | from {t} a{where:a}
 2 | from {t} a select a.id, a.{k}{where:a}

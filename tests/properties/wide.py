@@ -46,11 +46,11 @@ _WORDS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 #: columns that a template keeps: letter → what it may be
 _KEPT: dict[str, tuple[str, ...]] = {
-    "k": ("k", "k", "s", "s", "f", "u", "m", "id", "t", "ts", "x", "p", "b"),
-    "j": ("k", "s", "f", "u", "m", "t", "b", "id"),
-    "n": ("k", "u", "m", "p", "id"),
+    "k": ("k", "k", "s", "s", "f", "u", "m", "id", "t", "ts", "x", "p", "b", "h", "r", "z"),
+    "j": ("k", "s", "f", "u", "m", "t", "b", "id", "h", "z"),
+    "n": ("k", "u", "m", "p", "id", "h"),
     "e": ("s", "f"),
-    "w": ("t", "ts"),
+    "w": ("t", "ts", "z"),
 }
 
 

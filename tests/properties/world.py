@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import sys
 import traceback
@@ -95,7 +96,7 @@ class World:
         engine, number = table.engine, table.number
         native = {"s": TEXT[engine][number % 3]} if engine in TEXT else {}
         native |= {"f": CHAR[engine]} if engine in CHAR else {}
-        declare = {"u": "INTEGER"} if engine == "sqlite" else {}
+        declare = {"u": "INTEGER", "h": "SMALLINT", "r": "FLOAT"} if engine == "sqlite" else {}
         key = ("id",) if number in PRIMARY and engine != "frame" else ()
         self.places.put(table.name, engine, native=native, key=key, declare=declare)
         if engine not in (*SERVERS, "sqlite"):
@@ -212,7 +213,10 @@ class World:
                 cursor = places.connection("mariadb").cursor()
                 cursor.execute(f"DELETE FROM {name}")
                 if table.rows:
-                    cursor.executemany(f"INSERT INTO {name} VALUES ({marks.replace('?', '%s')})", list(table.rows))
+                    cursor.executemany(
+                        f"INSERT INTO {name} VALUES ({marks.replace('?', '%s')})",
+                        [list(map(for_mariadb, row)) for row in table.rows],
+                    )
             case "sqlite":
                 places.refill_sqlite(name)
             case "duckdb":
@@ -236,6 +240,13 @@ def rounded(table: pa.Table, digits: int) -> pa.Table:
         for column in table.columns
     ]
     return pa.table(columns, names=table.column_names)
+
+
+def for_mariadb(value: Any) -> Any:
+    """A value as its driver takes it."""
+    if isinstance(value, dt.datetime) and value.tzinfo:
+        return value.replace(tzinfo=None)
+    return value
 
 
 def told(case: Case, query: Query, problem: Exception) -> str:
