@@ -29,7 +29,8 @@ def watch(cluster: PostgresCluster, is_going: Callable[[], bool]) -> list[tuple[
     """Where each server stands, again and again: seconds since the start, its name, bytes of log since the start."""
     from fedq.fetch.positions import lsn
 
-    names = {None: "primary", **{number: f"replica{number + 1}" for number in range(len(cluster.replicas))}}
+    names: dict[int | None, str] = {None: "primary"}
+    names |= {number: f"replica{number + 1}" for number in range(len(cluster.replicas))}
     started, begin, found = time.monotonic(), lsn(cluster.position()), []
     while is_going():
         for number, name in names.items():

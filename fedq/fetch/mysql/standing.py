@@ -32,7 +32,7 @@ def stand_of(link: Link) -> Stand:
 def _wrote_itself(server: str, history: str, replayed: str) -> bool:
     """Whether the server's own GTIDs go past those that it took over; domains that it does not take over are its own.
 
-    >>> [_wrote_itself("101", history, "56-100-8") for history in ("56-101-7,56-100-8", "56-100-8,56-101-9", "1-101-99")]
+    >>> [_wrote_itself("101", history, "56-100-8") for history in ("56-101-7,56-100-8", "56-100-8,56-101-9", "1-101-9")]
     [False, True, False]
     """
     own = [gtid.split("-") for gtid in history.split(",") if gtid]
