@@ -58,7 +58,7 @@ VALUES: dict[str, list[Any]] = {
     "f": ["", "a", "A", "b", "é", "e", "ß", "a\t", "ab", "!a", "_", "0"],
     "h": [0, 1, 2, 3, -1, 2**15 - 1, -(2**15)],
     "r": [0.0, 0.5, 1.0, -1.5, 16777216.0, 0.10000000149011612, 3.0],
-    "z": [dt.datetime(*parts, tzinfo=dt.UTC) for parts in (
+    "z": [dt.datetime(*parts).replace(tzinfo=dt.UTC) for parts in (
           (2024, 2, 29), (2024, 2, 29, 12, 0, 0, 1), (1970, 1, 2), (2024, 3, 1), (2037, 12, 31, 23, 59, 59, 999999))],
 }  # fmt: skip
 #: constants of another type than the column's, which DuckDB casts in its own way
