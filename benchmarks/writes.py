@@ -18,6 +18,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ import sqlalchemy as sa
 import fedq
 from benchmarks.federated import machine
 from tests.servers import MariaDBServer, PostgresServer, Server
+from tests.servers.base import children
 
 COLUMNS = "id BIGINT NOT NULL PRIMARY KEY, customer BIGINT, name VARCHAR(40), amount DOUBLE PRECISION, at {moment}"
 RESULTS = Path(__file__).parent / "results"
@@ -50,12 +52,16 @@ class Figures:
     """The bulk statement alone, of a file that was there."""
     to_sql: float
     """Scaled up from a tenth."""
+    fedq_cpu: float
+    ready_cpu: float
+    """Seconds of processor time of client and server together, which other work on the machine does not lengthen."""
 
     @property
     def line(self) -> str:
         """A row of the table."""
         return (
             f"| {self.engine} | {self.rows:,} | {self.fedq:.2f} | {self.ready:.2f} | {self.ready / self.fedq:.2f} "
+            f"| {self.fedq_cpu:.2f} | {self.ready_cpu:.2f} "
             f"| {self.to_csv:.2f} | {self.to_csv / self.fedq:.2f} | {self.to_sql:.1f} | {self.to_sql / self.fedq:.1f} |"
         )
 
@@ -76,6 +82,15 @@ def seconds(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def processor_seconds(server: Server) -> float:
+    """What this process and the server's have used so far; a session that has ended counts for its parent."""
+    ticks = 0
+    for pid in (server.pid, *children(server.pid)):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += sum(map(int, fields[11 : 15 if pid == server.pid else 13]))
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def copy(url: str, text: io.StringIO | io.BufferedReader) -> None:
@@ -134,7 +149,7 @@ def measure(server: Server, data: pd.DataFrame, ready: str, repeats: int) -> Fig
     os.environ["WRITES_PASSWORD"] = server.password
     told = {"url": url.replace(f":{server.password}@", "@"), "password": {"env": "WRITES_PASSWORD"}}
     expected = int(data["customer"].sum())
-    taken: dict[str, list[float]] = {"fedq": [], "to_csv": [], "ready": []}
+    taken: dict[str, list[float]] = defaultdict(list)
     with fedq.connect({"version": 1, "databases": {"db": told}}) as fed:
         ways = {
             "fedq": lambda: fed.write(data, "t"),
@@ -144,12 +159,16 @@ def measure(server: Server, data: pd.DataFrame, ready: str, repeats: int) -> Fig
         for number in range(repeats + 1):
             for way, work in ways.items():
                 server.sql("TRUNCATE TABLE t", url)
+                used = processor_seconds(server)
                 spent = seconds(work)
+                used = processor_seconds(server) - used
                 assert server.sql("SELECT count(*), sum(customer) FROM t", url) == [(len(data), expected)], way
                 if number:  # the first round fills caches, and the server's files
                     taken[way].append(spent)
-                    print(f"{server.engine:10} {way:7} {spent:6.2f} s", flush=True)
+                    taken[f"{way}_cpu"].append(used)
+                    print(f"{server.engine:10} {way:7} {spent:6.2f} s, {used:6.2f} s of the processor", flush=True)
     medians = {way: statistics.median(found) for way, found in taken.items()}
+    del medians["to_csv_cpu"]
     return Figures(server.engine, len(data), repeats, **medians, to_sql=_to_sql(server, url, data))
 
 
@@ -172,12 +191,13 @@ def page(found: list[Figures], about: dict[str, str]) -> str:
         f"One DataFrame of five columns, medians of {found[0].repeats}, in seconds. Goals: at least {OF_READY} of the"
         f" speed of a ready file, at least {OF_TO_SQL:g} times that of `to_sql`.",
         "",
-        "| server | rows | fedq | ready file | of its speed | to_csv and bulk | of its speed | to_sql(method='multi')"
-        " | of its speed |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "| server | rows | fedq | ready file | of its speed | CPU: fedq | ready file | to_csv and bulk | of its speed"
+        " | to_sql(method='multi') | of its speed |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
         *(figures.line for figures in found),
         "",
-        "Ready file: COPY or LOAD DATA LOCAL of a CSV file made before; nothing is checked or converted.",
+        "Ready file: COPY or LOAD DATA LOCAL of a CSV file made before; nothing is checked or converted. CPU: processor"
+        " seconds of client and server together, which do not depend on what else the machine does.",
         "",
         *(f"* {name}: {value}" for name, value in about.items()),
         "",
@@ -204,7 +224,7 @@ def main() -> None:
                 found.append(measure(server, data, ready, told.repeats))
             finally:
                 server.kill()
-    about = machine.hardware()
+    about = {**machine.hardware(), "load when it ended": " ".join(f"{load:.0f}" for load in os.getloadavg())}
     print(page(found, about))
     if told.write:
         (RESULTS / "writes.md").write_text(page(found, about))
