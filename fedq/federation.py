@@ -169,9 +169,12 @@ class Federation:
             self._engine.connection, self._writing, lambda told: time_limit(self.catalog, told),
         )  # fmt: skip
 
-    def _read(self, part: Part, writing: Writing) -> Any:
-        """The rows of a query that is part of a write."""
-        return self._pipeline.read_once(self._part(part), writing.reach)
+    def _read(self, part: Part, writing: Writing) -> Result:
+        """What a query says that is part of a write."""
+        started = time.perf_counter()
+        answer = self._pipeline.read_once(self._part(part), writing.reach)
+        elapsed = time.perf_counter() - started
+        return Result(answer.table, types=answer.types, sql=part.sql, plan=answer.plan, elapsed=elapsed)
 
     def _planned(self, part: Part) -> Plan:
         """How it would be read."""

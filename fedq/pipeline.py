@@ -65,8 +65,8 @@ class Pipeline:
         """What would run where; nothing is pulled."""
         return self._conduct(call, lambda call, run: self._plan(call))
 
-    def read_once(self, call: Call, reach: Callable[[Callable[[], None]], None]) -> pa.Table:
-        """The rows of a query that is part of a write: not asked again, for an error has ended the transaction.
+    def read_once(self, call: Call, reach: Callable[[Callable[[], None]], None]) -> Answer:
+        """The answer to a query that is part of a write: not asked again, for an error has ended the transaction.
 
         `reach` is told what stops it.
         """
@@ -75,7 +75,7 @@ class Pipeline:
             reach(run.cancel)
             return self._answer(call, run)
 
-        return self._conduct(call, answer).table
+        return self._conduct(call, answer)
 
     def close(self) -> None:
         """Give back what was kept for planning."""

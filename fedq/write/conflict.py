@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fedq.bind.params import names
 from fedq.bind.resolve import FRAMES, Placing
 from fedq.errors import InvalidQuery, NotAllowed
 from fedq.fetch.writer import Conflict
@@ -105,8 +104,7 @@ def _update_there(
     query = _query(statement, conflict, target)
     logical = {column.physical: column.name for column in target.table.columns}
     frame = data.rename_columns([excluded(logical[name]) for name in data.column_names])
-    used = {name: values[name] for name in names(query)}
-    rows = around.read(query, used, placing, frames={_FRAME: frame})
+    rows = around.read(query, values, placing, frames={_FRAME: frame})
     there, count = rows.num_rows, len(target.identity)
     rows = rows.filter(pc.fill_null(rows.column(rows.num_columns - 1), False))
     if not rows.num_rows:

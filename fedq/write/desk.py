@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+    from fedq.result import Result
     from fedq.write.stoppable import Writing
 
 
@@ -45,7 +46,7 @@ class Desk:
     placing: Placing
     sources: Sources
     writers: Writers
-    read: Callable[[Part, Writing], pa.Table]
+    read: Callable[[Part, Writing], Result]
     """Runs a query as a part of a write."""
     plan: Callable[[Part], Plan]
     """How it would be run."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fedq.bind.params import bind_params, names
+from fedq.bind.params import bind_params
 from fedq.bind.resolve import Placing
 from fedq.catalog.model import Database
 from fedq.errors import InvalidQuery, NotAllowed, ParameterError
@@ -25,6 +25,7 @@ from fedq.write.conflict import insert_on_conflict
 from fedq.write.desk import Desk, Target, check_writable
 from fedq.write.fit import Place, fit
 from fedq.write.keys import distinct, refuse_twins
+from fedq.write.returning import check_returning, return_rows
 from fedq.write.rows import check_nulls
 from fedq.write.statement import Statement, parse_statement
 from fedq.write.stoppable import Writing, conduct
@@ -97,6 +98,7 @@ def _run(
     desk = around.desk
     target = desk.resolve(statement.text, statement.target, placing, around.inside)
     check_writable(desk.catalog.database(target.database))
+    check_returning(statement, target)
     around.writer(target.database)
     run = {"insert": _insert, "update": _update, "delete": _delete}[statement.kind]
     return run(around, statement, target, values, placing), (target.database,)
@@ -106,9 +108,7 @@ def _insert(
     around: Transaction, statement: Statement, target: Target, values: Mapping[str, Any], placing: Placing
 ) -> int:
     _refuse_defaults(statement)
-    writer = around.writer(target.database)
-    query = f"{statement.prefix} {statement.query}"
-    rows = around.read(query, {name: values[name] for name in names(query)}, placing)
+    rows = around.read(f"{statement.prefix} {statement.query}", values, placing)
     if statement.columns is not None:
         columns = [target.column(name, text=statement.text, span=span) for name, span in statement.columns]
     elif statement.is_by_name:
@@ -123,6 +123,21 @@ def _insert(
     place = Place(target.database, target.table.schema.table)
     data = fit(rows, columns, place, around.desk.connect())
     check_nulls(data, columns, place)
+    found = _put(around, statement, target, data, values, placing)
+    return_rows(around, statement, target, data, values, placing)
+    return found
+
+
+def _put(
+    around: Transaction,
+    statement: Statement,
+    target: Target,
+    data: pa.Table,
+    values: Mapping[str, Any],
+    placing: Placing,
+) -> int:
+    """Insert rows that fit; returns how many were inserted or changed."""
+    writer = around.writer(target.database)
     if not data.num_rows:
         return 0
     if statement.on_conflict is not None:
@@ -159,7 +174,7 @@ def _update(
         return there
     expressions = [each.expression for each in statement.assignments]
     rows = _affected(around, statement, target, expressions, values, placing)
-    if not rows.num_rows:
+    if not rows.num_rows and not statement.returning:
         return 0
     count = len(target.identity)
     place = Place(target.database, target.table.schema.table)
@@ -167,7 +182,9 @@ def _update(
     keys = fit(rows.select(range(count)), target.identity, place, connection)
     data = fit(rows.select(range(count, rows.num_columns)), changed, place, connection)
     check_nulls(data, changed, place)
-    found = around.writer(target.database).update(target.table.schema, keys, data)
+    found = around.writer(target.database).update(target.table.schema, keys, data) if rows.num_rows else 0
+    new = [data[name] if name in data.column_names else keys[name] for name in keys.column_names]
+    return_rows(around, statement, target, type(keys).from_arrays(new, keys.column_names), values, placing)
     return _all(found, keys, rows, target)
 
 
@@ -175,16 +192,19 @@ def _delete(
     around: Transaction, statement: Statement, target: Target, values: Mapping[str, Any], placing: Placing
 ) -> int:
     writer = around.writer(target.database)
-    if not statement.condition and not statement.others:
+    if not (statement.condition or statement.others or statement.returning):
         return writer.clear(target.table.schema)
     there = change_there(around, statement, target, [], values, placing)
     if there is not None:
         return there
     rows = _affected(around, statement, target, [], values, placing)
-    if not rows.num_rows:
+    if not rows.num_rows and not statement.returning:
         return 0
     place = Place(target.database, target.table.schema.table)
     keys = fit(rows, target.identity, place, around.desk.connect())
+    return_rows(around, statement, target, keys, values, placing)
+    if not rows.num_rows:
+        return 0
     return _all(writer.delete(target.table.schema, keys), keys, rows, target)
 
 

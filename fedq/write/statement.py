@@ -77,6 +77,7 @@ class Statement:
     """The FROM of an UPDATE, the USING of a DELETE."""
     condition: str = ""
     condition_tree: exp.Expr | None = None
+    returning: str = ""
 
     @property
     def written(self) -> str:
@@ -111,9 +112,10 @@ def parse_statement(text: str) -> Statement:
     if reader is None:
         verb = text.split(None, 1)[0].upper()[:20]
         raise NotAllowed(f"{verb} cannot be sent to execute()", hint=_HINT)
-    if tree.args.get("returning") is not None:
-        raise NotAllowed("RETURNING is not supported by execute()", hint="Query the rows before or after.", sql=text)
-    return reader(text, tree, tokens)
+    if tree.args.get("returning") is None:
+        return reader(text, tree, tokens)
+    at = _first(tokens, "RETURNING")
+    return replace(reader(text, tree, tokens[:at]), returning=_slice(text, tokens, at + 1, len(tokens)))
 
 
 def _insert(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> Statement:

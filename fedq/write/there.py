@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fedq.bind.params import names
 from fedq.bind.resolve import Placing
 from fedq.catalog.schema import Column
 from fedq.errors import FedqError
@@ -57,7 +56,7 @@ def change_there(
     """How many rows the database changed, or with no column `changed` deleted; None where it was not asked to."""
     writer, schema = around.writer(target.database), target.table.schema
     has_key = bool(target.key) and set(target.key) == set(schema.key) and not schema.is_view
-    if not (writer.can_change and has_key) or statement.others:
+    if not (writer.can_change and has_key) or statement.others or statement.returning:
         return None
     pairs = list(zip(changed, statement.assignments, strict=True))
     computed = [(column, each) for column, each in pairs if not each.is_constant]
@@ -86,7 +85,7 @@ def _wholly_there(
     around: Transaction, target: Target, query: str, values: Mapping[str, Any], placing: Placing
 ) -> Select | None:
     """The query as a statement of the database that is written; None where something else is needed for it."""
-    plan = around.plan(query, _used(query, values), placing)
+    plan = around.plan(query, values, placing)
     if plan.local is not None or len(plan.fetches) != 1:
         return None
     [fetch] = plan.fetches
@@ -105,7 +104,7 @@ def _constants(
 ) -> pa.Table | None:
     """The one row of new values; None where one does not fit, which is an error only if there is a row to change."""
     query = "SELECT " + ", ".join(f'({each}) AS "fedq {number}"' for number, each in enumerate(expressions))
-    row = around.read(query, _used(query, values), placing)
+    row = around.read(query, values, placing)
     place = Place(target.database, target.table.schema.table)
     try:
         data = fit(row, columns, place, around.desk.connect())
@@ -113,7 +112,3 @@ def _constants(
     except FedqError:
         return None
     return data
-
-
-def _used(query: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in names(query)}

@@ -18,9 +18,11 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fedq.bind.params import names
 from fedq.bind.resolve import Placing
 from fedq.errors import DatabaseError, FedqError, NotAllowed
 from fedq.fetch.source import Source
@@ -34,6 +36,7 @@ from fedq.write.written import Written
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from fedq.result import Result
     from fedq.write.desk import Desk
 
 T = TypeVar("T")
@@ -54,6 +57,8 @@ class Transaction:
         self._token: Token[tuple[Transaction, ...]] | None = None
         self._rows = 0
         self._writing: Writing | None = None
+        self.returned: Result | None = None
+        """The rows of the last RETURNING."""
         self.written: Written | None = None
         """What the transaction did, once it is committed."""
 
@@ -72,14 +77,20 @@ class Transaction:
     def read(
         self, sql: str, params: Mapping[str, Any], placing: Placing, *, frames: Mapping[str, pa.Table] | None = None
     ) -> pa.Table:
-        """The rows of a query that a write is made of, as the transaction sees them."""
+        """The rows of a query that a write is made of, as the transaction sees them; it may use some of the params."""
+        return self.ask(sql, params, placing, frames=frames).to_arrow()
+
+    def ask(
+        self, sql: str, params: Mapping[str, Any], placing: Placing, *, frames: Mapping[str, pa.Table] | None = None
+    ) -> Result:
+        """The same as a result."""
         assert self._writing is not None
         with self._writing.within():
-            return self.desk.read(Part(sql, params, placing, self.inside, frames or {}), self._writing)
+            return self.desk.read(Part(sql, used(sql, params), placing, self.inside, frames or {}), self._writing)
 
     def plan(self, sql: str, params: Mapping[str, Any], placing: Placing) -> Plan:
         """How such a query would be run."""
-        return self.desk.plan(Part(sql, params, placing, self.inside))
+        return self.desk.plan(Part(sql, used(sql, params), placing, self.inside))
 
     @property
     def inside(self) -> Mapping[str, Source]:
@@ -126,7 +137,7 @@ class Transaction:
         if self._failure is not None:
             raise self._failed()
         try:
-            self._writing = writing
+            self._writing, self.returned = writing, None
             for writer in self._writers.values():
                 writing.reach(writer.interrupt)
             rows, databases = work(self)
@@ -138,7 +149,7 @@ class Transaction:
         finally:
             self._writing = None
         self._rows += max(rows, 0)
-        return Written(rows, databases)
+        return Written(rows, databases, returned=self.returned)
 
     def _failed(self) -> DatabaseError:
         message = "a write of this transaction has failed before, so all of it is undone"
@@ -248,6 +259,11 @@ class Transaction:
         self.commit()
 
 
+def used(sql: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The params that are in a text: a write's queries have some of its own each."""
+    return {name: params[name] for name in names(sql)}
+
+
 def around(sources: object) -> Transaction | None:
     """The transaction around this call, when there is one of the federation that has these sources."""
     return next((each for each in reversed(_active.get()) if each.desk.sources is sources), None)
@@ -274,7 +290,7 @@ def _by_itself(desk: Desk, work: Callable[[Transaction], tuple[int, tuple[str, .
         try:
             written = alone.attempt(work, writing)
             done = alone.commit()
-            return Written(written.rows, written.databases, done.positions)
+            return replace(written, positions=done.positions)
         except Conflict:
             alone.rollback()
             if attempt == _ATTEMPTS:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fedq.fetch.writer import Position
+
+if TYPE_CHECKING:
+    from fedq.result import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +27,9 @@ class Written:
     """The databases that were written to."""
     positions: Mapping[str, Position] = field(default_factory=dict)
     """By database, for those that have replicas to wait for."""
+
+    returned: Result | None = field(default=None, compare=False)
+    """The rows of RETURNING, in no order."""
 
     @property
     def token(self) -> str:
