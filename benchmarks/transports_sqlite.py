@@ -41,6 +41,7 @@ try:
     import duckdb, duckdb_extension_sqlite_scanner as scanner
     folder = os.path.dirname(scanner.__file__)
     con = duckdb.connect()
+    con.execute("SET enable_progress_bar = false")
     con.load_extension(glob.glob(folder + "/**/*.duckdb_extension", recursive=True)[0])
     con.execute(f"ATTACH '{path}' AS s (TYPE sqlite)")
     for threads in (1, 2):
