@@ -85,7 +85,7 @@ class Wide(Graphs):
         kept: dict[str, str] = {}
         sql = _SLOT.sub(lambda found: self.filled(found[1], found[2] or "", kept), text)
         query = self.ordered(sql, count) if count else Query(sql)
-        return replace(query, is_lazy=number in LAZY)
+        return replace(query, is_lazy=number in LAZY or " limit " in query.sql)
 
     def filled(self, slot: str, argument: str, kept: dict[str, str]) -> str:
         """What stands in a slot."""
