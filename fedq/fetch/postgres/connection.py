@@ -180,6 +180,10 @@ class PostgresConnection:
         self.used_at = time.monotonic()
         return rows
 
+    async def prepared(self, sql: str) -> asyncpg.prepared_stmt.PreparedStatement:
+        """A statement by itself, without a name behind a pooler: the name would stay with the server's session."""
+        return await (await self.ready()).prepare(sql, name="" if self.is_pooled else None)
+
     @asynccontextmanager
     async def one_server(self) -> AsyncIterator[asyncpg.Connection]:
         """The driver; behind a pooler within a transaction, since without one each message may reach another server."""
@@ -224,7 +228,7 @@ class PostgresConnection:
         driver = await self.ready()
         spy = _RowDescription(driver._transport)
         try:
-            await driver.prepare(sql)
+            await self.prepared(sql)
         finally:
             spy.stop()
         return spy.columns()
@@ -257,16 +261,20 @@ class _RowDescription(asyncio.Protocol):
         transport.set_protocol(self)
 
     def data_received(self, data: bytes) -> None:
+        """Keep a copy."""
         self._heard += data
         self._protocol.data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Pass it on."""
         self._protocol.connection_lost(exc)
 
     def pause_writing(self) -> None:
+        """Pass it on."""
         self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
+        """Pass it on."""
         self._protocol.resume_writing()
 
     def stop(self) -> None:
@@ -305,6 +313,7 @@ class _Stoppable(Future[None]):
         self._stop = stop
 
     def cancel(self) -> bool:
+        """Cancel, and say so; whether it was not done yet."""
         is_cancelled = super().cancel()
         if is_cancelled:
             self._stop()

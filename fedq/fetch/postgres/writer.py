@@ -230,8 +230,11 @@ class PostgresWriter:
         return _count(self._call(lambda driver: driver.execute(sql)))  # one statement: it was prepared before
 
     def _run(self, sql: str) -> int:
-        async def run(driver: asyncpg.Connection) -> str:
-            statement = await driver.prepare(sql)
+        connection = self._connection
+        assert connection is not None
+
+        async def run(_: asyncpg.Connection) -> str:
+            statement = await connection.prepared(sql)
             await statement.fetch()
             return str(statement.get_statusmsg())
 
