@@ -54,6 +54,8 @@ _FIRST = -(2**63)
 _ROWS, _MOST_ROWS = 512, 16_384
 #: rows of a chunk × bytes of its longest value: SQLite bounds the latter, and that bounds the memory
 _BYTES = 64 << 20
+#: so few values are quicker looked at one by one than by Arrow's functions
+_TINY = 64
 #: ranges between two looks whether the rowids have no gaps
 _GUESSES = 8
 _BATCH_ROWS, _BATCH_BYTES = 8_192, 4_000_000
@@ -98,7 +100,7 @@ class Chunks:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows as far as they can be read in this way; then look at `rest`."""
         low: int | None = _FIRST
-        wanted = 1  # the first batch is one chunk, to be there soon and to find out what is in the columns
+        wanted = _TINY  # the first batch is often one chunk, to be there soon and to find out what is in the columns
         while low is not None:
             try:
                 if low == _FIRST:
@@ -305,6 +307,8 @@ def _array(body: bytes, rows: int, column: _Column, report: Report) -> pa.Array:
     Raises: _Declined, and what `report` makes of a value that the output's type does not hold.
     """
     output = column.output
+    if rows < _TINY and column.scale is None:
+        return _looked_at(body, rows, output, report)
     storage = (output.column.storage if output.column else None) or "iso"
     try:
         if column.scale is not None:
