@@ -15,8 +15,8 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -44,8 +44,9 @@ SETTINGS = {
 #: an empty table: its name, and (column, type, collation) of each column
 Shell = tuple[str, tuple[tuple[str, Type, str | None], ...]]
 _MOST_DESCRIBED = 512
-#: of the memory limit, per thread
-_THREAD_BYTES = 125_000_000
+#: of DuckDB's limit, per thread: to merge what it has sorted it holds 122,880 rows for each, whatever their width, and
+#: two blocks of rows of every run; its runs are shorter with more threads (measured: benchmarks/memory.py)
+_THREAD_BYTES = 400_000_000
 #: so many keys are written in their order, so that the same query is the same statement
 _SORTED = 1_000
 _TEXTUAL = frozenset({"BIT", "TIME WITH TIME ZONE", "BIGNUM"})
@@ -60,6 +61,7 @@ class Engine:
         self._spill: weakref.finalize[..., Engine] | None = None
         self._lock = threading.Lock()
         self._process = os.getpid()
+        self._single, self._most_threads = 0, 1
         self.described: dict[object, list[tuple[str, Type]]] = {}
         """What DuckDB's binder said of a text over given tables: the same text asked again is not bound again."""
 
@@ -80,13 +82,36 @@ class Engine:
         connection = duckdb.connect(":memory:", config={"temp_directory": spill})
         if self._memory_limit:
             connection.execute(f"SET memory_limit = '{self._memory_limit}'")
+            connection.execute(f"SET memory_limit = '{_size(connection) // 6 * 5}B'")  # it takes more than it counts
             connection.execute(f"SET threads = {_threads(connection)}")
         for name, value in SETTINGS.items():
             connection.execute(f"SET GLOBAL {name} = '{value}'")  # a plain SET would not reach the cursors
         if not self._has_files:
             connection.execute("SET enable_external_access = false")
+        connection.execute("SET allowed_configs = ['threads']")
         connection.execute("SET lock_configuration = true")
+        self._most_threads = int(connection.execute("SELECT current_setting('threads')").fetchall()[0][0])
         return connection
+
+    @property
+    def has_threads(self) -> bool:
+        """Whether DuckDB works with more than one thread."""
+        return self._most_threads > 1
+
+    @contextmanager
+    def single(self) -> Iterator[None]:
+        """DuckDB works with one thread, which needs the least memory, for as long as a query needs that."""
+        self._count_single(1)
+        try:
+            yield
+        finally:
+            self._count_single(-1)
+
+    def _count_single(self, change: int) -> None:
+        with self._lock:
+            self._single += change
+            if self._root is not None:
+                self._root.cursor().execute(f"SET threads = {1 if self._single else self._most_threads}")
 
     def close(self) -> None:
         """Close the engine and remove what it spilled."""
@@ -99,10 +124,15 @@ class Engine:
 
 
 def _threads(connection: duckdb.DuckDBPyConnection) -> int:
-    """As many threads as have room: each needs memory of its own for what it sorts and joins."""
-    text = "SELECT current_setting('threads'), parse_formatted_bytes(current_setting('memory_limit'))"
-    (most, size) = connection.execute(text).fetchall()[0]
-    return max(1, min(int(most), int(size) // _THREAD_BYTES))
+    """As many threads as have room."""
+    ((most,),) = connection.execute("SELECT current_setting('threads')").fetchall()
+    return max(1, min(int(most), _size(connection) // _THREAD_BYTES))
+
+
+def _size(connection: duckdb.DuckDBPyConnection) -> int:
+    """The memory limit in bytes."""
+    ((size,),) = connection.execute("SELECT parse_formatted_bytes(current_setting('memory_limit'))").fetchall()
+    return int(size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +272,19 @@ class Bench:
         self._execute(f"DELETE FROM {quote(name)}")
 
     def run(self, text: str, params: Mapping[str, Any], limit: int | None) -> tuple[pa.Table, list[Type]]:
-        """The answer, and its columns' types."""
+        """The answer, and its columns' types. What does not fit into memory is tried once more with one thread."""
+        try:
+            return self._run(text, params, limit)
+        except duckdb.OutOfMemoryException as error:
+            if not self._engine.has_threads:
+                raise self._named(error, text) from error
+        with self._engine.single():
+            try:
+                return self._run(text, params, limit)
+            except duckdb.OutOfMemoryException as error:
+                raise self._named(error, text) from error
+
+    def _run(self, text: str, params: Mapping[str, Any], limit: int | None) -> tuple[pa.Table, list[Type]]:
         import pyarrow
 
         try:
@@ -259,6 +301,8 @@ class Bench:
                 if rows >= limit:
                     break
             return pyarrow.Table.from_batches(batches, reader.schema), types
+        except duckdb.OutOfMemoryException:
+            raise
         except (duckdb.Error, RuntimeError) as error:
             raise self._named(error, text) from error
 

@@ -34,12 +34,36 @@ if TYPE_CHECKING:
 
     from fedq.run.pulls import Run
 
-#: messages that may wait for the conductor: bounds memory, and slows a source that is faster than the bench
-_WAITING = 4
+#: messages, and bytes, that may wait for the conductor: bounds memory, and slows a source that is faster than the bench
+_WAITING, _WAITING_BYTES = 4, 4 << 20
 #: rows, and bytes, gathered before they are appended
-_CHUNK_ROWS, _CHUNK_BYTES = 100_000, 8 << 20
+_CHUNK_ROWS, _CHUNK_BYTES = 100_000, 4 << 20
 #: a fetch has many more rows than estimated from this number on, and from this many times its estimate
 LATE_ROWS, LATE_TIMES = 50_000, 10
+
+
+class _Messages(queue.Queue[tuple[str, str, Any]]):
+    """A queue that is full by bytes: four small batches may wait, and of batches of many MB only one."""
+
+    def _init(self, maxsize: int) -> None:
+        super()._init(maxsize)
+        self._bytes = 0
+
+    def _qsize(self) -> int:
+        return self._bytes
+
+    def _put(self, item: tuple[str, str, Any]) -> None:
+        super()._put(item)
+        self._bytes += _weight(item)
+
+    def _get(self) -> tuple[str, str, Any]:
+        item: tuple[str, str, Any] = super()._get()
+        self._bytes -= _weight(item)
+        return item
+
+
+def _weight(item: tuple[str, str, Any]) -> int:
+    return max(_WAITING_BYTES // _WAITING, getattr(item[2], "nbytes", 0))
 
 
 @dataclass(slots=True)
@@ -66,7 +90,7 @@ class Pulls:
     listener: Listener
     fetches: tuple[Fetch, ...]
     pulls: dict[str, _Pull] = field(default_factory=dict)
-    messages: queue.Queue[tuple[str, str, Any]] = field(default_factory=lambda: queue.Queue(_WAITING))
+    messages: _Messages = field(default_factory=lambda: _Messages(_WAITING_BYTES))
     orders: dict[str, queue.Queue[tuple[Fetch, tuple[Condition, ...]] | None]] = field(default_factory=dict)
     stopping: set[str] = field(default_factory=set)
     """Fetches whose worker shall stop reading; set by the conductor, looked at by the workers."""

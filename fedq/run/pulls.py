@@ -31,8 +31,10 @@ if TYPE_CHECKING:
 
     from fedq.fetch.source import Session, Source
 
-#: rows gathered before they are appended
-CHUNK_ROWS = 100_000
+#: rows, and bytes, gathered before they are appended
+CHUNK_ROWS, CHUNK_BYTES = 100_000, 4 << 20
+#: after so many bytes Arrow is asked for the memory that it keeps for itself
+_MUCH = 64 << 20
 #: bytes of a statement beside its keys and its plain text: what a source wraps around it
 _ROOM = 4_096
 
@@ -103,6 +105,8 @@ class Run:
 
     def answer(self, plan: Plan) -> tuple[pa.Table, list[Type]]:
         """The rows of the answer, and its columns' types."""
+        import pyarrow
+
         if plan.local is None:
             return self._whole(plan)
         for fetch in plan.fetches:
@@ -113,6 +117,8 @@ class Run:
         elif plan.fetches:
             Pulls(self, self._bench, self._listener, plan.fetches).run()
         self.check()
+        if self._bytes > _MUCH:
+            pyarrow.default_memory_pool().release_unused()
         self._listener(Joining(len(plan.fetches)))
         table, types = self._bench.run(plan.local, plan.params, self._limits.result_rows)
         return (table.rename_columns([name for name, _ in plan.outputs]) if plan.outputs else table), types
@@ -218,7 +224,8 @@ def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]
     pending: list[pa.RecordBatch] = []
     for batch in batches:
         pending.append(batch)
-        if sum(one.num_rows for one in pending) >= CHUNK_ROWS:
+        rows, size = (sum(getattr(one, what) for one in pending) for what in ("num_rows", "nbytes"))
+        if rows >= CHUNK_ROWS or size >= CHUNK_BYTES:
             yield pending
             pending = []
     if pending:

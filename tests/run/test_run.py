@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 import warnings
@@ -14,6 +15,7 @@ import pytest
 
 import fedq
 from fedq.events import Event, Finished, Received, Sent
+from fedq.join import duckdb as engine
 
 LONG = "select count(*) from range(10000000) a, range(100000) b, items where a.range + b.range < -1"
 
@@ -51,6 +53,23 @@ def test_more_data_than_memory(catalog: dict[str, object]) -> None:
     with fedq.connect(catalog) as fed:
         sql = "select i.t, p.id from items i join parts p on i.t = p.t order by p.id desc limit 3"
         assert [row.id for row in fed.query(sql)] == [299_999, 299_998, 299_997]
+
+
+def test_a_sort_too_large_for_several_threads_is_done_with_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To merge what it has sorted DuckDB holds 122,880 rows per thread: 2 times 60 MB do not fit, once they do."""
+    monkeypatch.setattr(engine, "_THREAD_BYTES", 1)
+    sides = {"one": "0, 200000", "two": "200000, 200001"}
+    for name, rows in sides.items():
+        with duckdb.connect(str(tmp_path / f"{name}.duckdb")) as connection:
+            text = "repeat(md5(i::varchar), 16)"
+            connection.execute(f"create table t{name} as select i as id, {text} as t from range({rows}) r(i)")
+    databases = {name: {"url": f"duckdb:///{tmp_path}/{name}.duckdb"} for name in sides}
+    policy = {"on_cross_db": "allow", "memory_limit": "105MB"}
+    both = "(select * from tone union all select * from ttwo)"
+    with fedq.connect({"version": 1, "databases": databases, "policy": policy}) as fed:
+        found = [row.id for row in fed.query(f"select id from {both} order by t")]
+    expected = sorted(range(200_001), key=lambda i: hashlib.md5(str(i).encode()).hexdigest())
+    assert found == expected
 
 
 def test_cancel_from_another_thread(catalog: dict[str, object]) -> None:
