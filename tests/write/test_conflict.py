@@ -54,26 +54,26 @@ def test_a_key_of_two_columns(place: Place) -> None:
     assert place.rows("pairs", order="1, 2") == [(1, "x", 1), (2, "y", 3), (2, "z", 7)]
 
 
-@pytest.mark.parametrize(
-    ("tail", "error", "says"),
-    [
-        ("on conflict do nothing", fedq.NotAllowed, "key"),
-        ("on conflict (name) do nothing", fedq.NotAllowed, "key"),
-        ("on conflict (nowhere) do nothing", fedq.ColumnNotFound, "nowhere"),
-        ("on conflict on constraint items_pkey do nothing", fedq.NotAllowed, "form"),
-        ("on conflict (id) where id > 1 do nothing", fedq.NotAllowed, "form"),
-        ("on duplicate key update name = 'x'", fedq.NotAllowed, "form"),
-        ("on conflict (id) do update set id = 5", fedq.NotAllowed, "key itself"),
-        ("on conflict (id) do update set nam = 'x'", fedq.ColumnNotFound, "nam"),
-        ("on conflict (id) do update set name = excluded.nam", fedq.FedqError, ""),
-        ("on conflict (id) do update set name = 'a', name = 'b'", fedq.InvalidQuery, "twice"),
-        ("on conflict (id) do update set amount = 1.239", fedq.ValueNotRepresentable, "amount"),
-    ],
-)
-def test_what_is_refused(place: Place, tail: str, error: type[fedq.FedqError], says: str) -> None:
-    with pytest.raises(error) as found:
-        place.fed.execute(f"insert into items (id, name) values (1, 'x'), (8, 'y') {tail}")
-    assert says in str(found.value)
+REFUSED: list[tuple[str, type[fedq.FedqError], str]] = [
+    ("on conflict do nothing", fedq.NotAllowed, "key"),
+    ("on conflict (name) do nothing", fedq.NotAllowed, "key"),
+    ("on conflict (nowhere) do nothing", fedq.ColumnNotFound, "nowhere"),
+    ("on conflict on constraint items_pkey do nothing", fedq.NotAllowed, "form"),
+    ("on conflict (id) where id > 1 do nothing", fedq.NotAllowed, "form"),
+    ("on duplicate key update name = 'x'", fedq.NotAllowed, "form"),
+    ("on conflict (id) do update set id = 5", fedq.NotAllowed, "key itself"),
+    ("on conflict (id) do update set nam = 'x'", fedq.ColumnNotFound, "nam"),
+    ("on conflict (id) do update set name = excluded.nam", fedq.FedqError, ""),
+    ("on conflict (id) do update set name = 'a', name = 'b'", fedq.InvalidQuery, "twice"),
+    ("on conflict (id) do update set amount = 1.239", fedq.ValueNotRepresentable, "amount"),
+]
+
+
+def test_what_is_refused(place: Place) -> None:
+    for tail, error, says in REFUSED:
+        with pytest.raises(error) as found:
+            place.fed.execute(f"insert into items (id, name) values (1, 'x'), (8, 'y') {tail}")
+        assert says in str(found.value), tail
     assert names(place) == [(1, "one"), (2, "two"), (3, None)]
 
 

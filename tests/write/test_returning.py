@@ -44,19 +44,17 @@ def test_of_an_insert(place: Place) -> None:
     assert place.fed.execute("insert into items (id) values (300)").returned is None
 
 
-@pytest.mark.parametrize(
-    ("sql", "error"),
-    [
-        ("update bare set n = 1 returning n", fedq.NotAllowed),
-        ("insert into items (name) values ('x') returning id", fedq.FedqError),
-        ("insert into items (id) values (8) on conflict (id) do nothing returning id", fedq.NotAllowed),
-        ("update items set name = 'x' returning nam", fedq.ColumnNotFound),
-        ("delete from items returning count(*)", fedq.DatabaseError),
-    ],
-)
-def test_what_cannot_be_returned_is_refused_and_nothing_is_written(
-    place: Place, sql: str, error: type[fedq.FedqError]
-) -> None:
-    with pytest.raises(error):
-        place.fed.execute(sql)
+REFUSED: list[tuple[str, type[fedq.FedqError]]] = [
+    ("update bare set n = 1 returning n", fedq.NotAllowed),
+    ("insert into items (name) values ('x') returning id", fedq.FedqError),
+    ("insert into items (id) values (8) on conflict (id) do nothing returning id", fedq.NotAllowed),
+    ("update items set name = 'x' returning nam", fedq.ColumnNotFound),
+    ("delete from items returning count(*)", fedq.DatabaseError),
+]
+
+
+def test_what_cannot_be_returned_is_refused_and_nothing_is_written(place: Place) -> None:
+    for sql, error in REFUSED:
+        with pytest.raises(error):
+            place.fed.execute(sql)
     assert place.rows(columns="id, name") == [(1, "one"), (2, "two"), (3, None)]
