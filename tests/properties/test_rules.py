@@ -44,20 +44,20 @@ def test_no_answer_depends_on_a_rule(world: World, rule: str) -> None:
 
 #: each rule must change the plan of one of them; {a} and {b} are tables of one database, {c} of another
 CHANGED = (
-    "select x.s, z.m from (select k, s from {a} where id < 9) x join {c} z on z.k = x.k",
+    "select x.s, w.m from (select k, s from {a} where id < 9) x join {c} w on w.k = x.k",
     "select x.s, count(*) as n from (select k + 1 as k, s from {a}) x, {b} y where x.k = y.k group by x.s",
-    "select x.s, y.m, z.u from {a} x join {b} y on x.id = y.id join {c} z on z.k = y.k where x.s = 'a'",
-    "select z.s, sum(x.m) as m, count(*) as n, avg(y.u) as u from {a} x, {b} y, {c} z "
-    "where x.id = y.id and z.k = x.k group by z.s",
-    "select z.s, count(x.id) as n, sum(x.m) as m from {c} z left join {a} x on x.k = z.k group by z.s",
-    "select z.s from {c} z where exists (select 1 from {a} x join {b} y on x.id = y.id where x.k = z.k)",
-    "select z.s from {c} z where z.k not in (select x.k from {a} x where x.k is not null)",
-    "select x.s, x.f, x.p, z.m from {a} x join {c} z on z.k = x.k order by x.id, z.id limit 3",
-    "with q as (select k, sum(m) as m from {a} group by k) select z.s, q.m from {c} z join q on q.k = z.k "
+    "select x.s, y.m, w.u from {a} x join {b} y on x.id = y.id join {c} w on w.k = y.k where x.s = 'a'",
+    "select w.s, sum(x.m) as m, count(*) as n, avg(y.u) as u from {a} x, {b} y, {c} w "
+    "where x.id = y.id and w.k = x.k group by w.s",
+    "select w.s, count(x.id) as n, sum(x.m) as m from {c} w left join {a} x on x.k = w.k group by w.s",
+    "select w.s from {c} w where exists (select 1 from {a} x join {b} y on x.id = y.id where x.k = w.k)",
+    "select w.s from {c} w where w.k not in (select x.k from {a} x where x.k is not null)",
+    "select x.s, x.f, x.p, w.m from {a} x join {c} w on w.k = x.k order by x.id, w.id limit 3",
+    "with q as (select k, sum(m) as m from {a} group by k) select w.s, q.m from {c} w join q on q.k = w.k "
     "where q.m = (select max(m) from q)",
-    "select z.s from {c} z where z.m > (select avg(x.m) from {a} x where x.k = z.k)",
-    "select x.s, z.s from {a} x, {c} z where x.k = z.k and ((x.s = 'a' and z.s = 'b') or (x.s = 'b' and z.s = 'a'))",
-    "select z.id, min(x.m), max(y.s) from {c} z, {a} x, {b} y where z.k = x.k and x.id = y.id group by z.id",
+    "select w.s from {c} w where w.m > (select avg(x.m) from {a} x where x.k = w.k)",
+    "select x.s, w.s from {a} x, {c} w where x.k = w.k and ((x.s = 'a' and w.s = 'b') or (x.s = 'b' and w.s = 'a'))",
+    "select w.id, min(x.m), max(y.s) from {c} w, {a} x, {b} y where w.k = x.k and x.id = y.id group by w.id",
 )
 
 
