@@ -160,17 +160,21 @@ class MySQLSession:
 
     def close(self) -> None:
         """End the snapshot and give the connection back; one that is not in a clean state is closed."""
-        with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
-        self._number += 1
+        if not self._ends():
+            return
         is_usable = False
         try:
             if not self._is_cancelled and self._stop_stream():
                 is_usable = self._small(_reset if self._has_run_native else _roll_back) is not None
         finally:
             self._owner.give(self._link, is_usable=is_usable and not self._is_cancelled)
+
+    def _ends(self) -> bool:
+        """Take no more statements, and cut off who still reads; False when that was said before."""
+        with self._lock:
+            was_closed, self._is_closed = self._is_closed, True
+        self._number += not was_closed
+        return not was_closed
 
     def _stream(
         self, sql: str, mode: str, outputs_of: Callable[[Sequence[Field]], Sequence[Output]], select: Select | None
@@ -227,6 +231,8 @@ class MySQLSession:
 
     def _begin_statement(self) -> int:
         """The number of the statement that may now be sent; a reader of an earlier one is cut off."""
+        if self._is_cancelled and not self._is_closed:  # its connection may be cut by now
+            raise QueryCancelled
         if self._is_closed or not self._stop_stream():
             message = f"database {self._name!r}: the session is closed or its connection broke before"
             raise ConnectionLost(message, hint="Run the query again.", database=self._name)

@@ -450,12 +450,7 @@ class _Session(MySQLSession):
 
     def close(self) -> None:
         """Read no more."""
-        with self._lock:
-            if self._is_closed:
-                return
-            self._is_closed = True
-        self._number += 1
-        if not self._stop_stream():
+        if self._ends() and not self._stop_stream():
             self._link.wire.is_broken = True
 
 
