@@ -289,13 +289,13 @@ def test_native_names_are_looked_for_in_the_schemas_of_the_catalog(postgres: Pos
         assert described(source, "ONLY_HERE").table.schema == "S p"
 
 
-def test_a_small_query_is_fast(source: PostgresSource) -> None:
+def test_a_small_query_waits_for_no_delayed_answer(source: PostgresSource) -> None:
     times = []
     for _ in range(50):
         started = time.perf_counter()
         one(source)
         times.append(time.perf_counter() - started)
-    assert sorted(times)[10] < 0.003
+    assert sorted(times)[10] < 0.03  # Nagle's algorithm against a delayed acknowledgement: 40 ms
 
 
 def test_what_was_received_is_counted(source: PostgresSource) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -69,7 +70,7 @@ def make_keys(folder: Path) -> None:
 def encrypting(request: pytest.FixtureRequest) -> Iterator[Encrypting]:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is not installed")
-    kind, root = request.param, request.config.stash[RUN] / f"tls-{request.param}"
+    kind, root = request.param, request.config.stash[RUN] / f"tls-{request.param}-{os.getpid()}"
     keys = root.with_name(f"{root.name}-keys")
     try:
         probe = STARTS[kind](root)
@@ -85,7 +86,8 @@ def encrypting(request: pytest.FixtureRequest) -> Iterator[Encrypting]:
     server.sql(FILLED[kind])
     yield Encrypting(kind, server, keys)
     server.kill()
-    shutil.rmtree(root, ignore_errors=True)
+    for folder in (root, keys):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("mode", ["prefer", "require", "verify-ca", "verify-full"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -18,6 +19,7 @@ from tests.conftest import RUN
 from tests.replicas.conftest import Shop, make_shop
 from tests.replicas.test_freshness import place
 from tests.servers import ServerUnavailable
+from tests.servers.base import make_directory
 from tests.servers.pgbouncer import PgBouncer
 from tests.servers.replication import Cluster
 
@@ -46,11 +48,12 @@ class Pooled:
 
 @pytest.fixture(scope="module")
 def poolers(postgres_cluster: Cluster, pytestconfig: pytest.Config) -> Iterator[tuple[PgBouncer, PgBouncer]]:
-    root, made = pytestconfig.stash[RUN], []
+    root, made = pytestconfig.stash[RUN] / f"poolers-{os.getpid()}", []
+    make_directory(root, postgres_cluster.primary.os_user)
     try:
-        made.append(PgBouncer.in_front_of(postgres_cluster.replicas, root / "pgbouncer-readers"))
+        made.append(PgBouncer.in_front_of(postgres_cluster.replicas, root / "readers"))
         two = ["default_pool_size = 2"]  # a write needs them both: while it is open, tables are described beside it
-        made.append(PgBouncer.in_front_of([postgres_cluster.primary], root / "pgbouncer-writer", two))
+        made.append(PgBouncer.in_front_of([postgres_cluster.primary], root / "writer", two))
     except ServerUnavailable as missing:
         pytest.skip(str(missing))
     yield made[0], made[1]
