@@ -1,6 +1,6 @@
 """Rows of a DB-API cursor as Arrow record batches of bounded size.
 
-    fetchmany(1), (8), (64), (512), (512) …  → columns of Python values, up to 8,192 rows or 2 MB → one record batch
+    fetchmany(1), (8), (64), (512), (512) …  → columns of Python values, up to 8,192 rows or 1 MB → one record batch
 
 Blocks begin small, so that the first row is there at once and a table of 64 MB blobs is not read by the hundred; they
 stay at 512 rows, where the tuples are still in the processor's cache when they are turned into columns (measured: 4,096
@@ -27,7 +27,7 @@ Fetch = Callable[[int], Sequence[Sequence[Any]]]
 
 _LARGEST_BLOCK = 512
 _BATCH_ROWS = 8_192
-_BATCH_BYTES = 2_000_000
+_BATCH_BYTES = 1_000_000
 _PLAIN: dict[type, Type] = {
     bool: BOOLEAN, int: BIGINT, float: DOUBLE, str: VARCHAR, bytes: BLOB, bytearray: BLOB, memoryview: BLOB,
     dt.date: DATE, dt.time: Type("TIME"), uuid.UUID: Type("UUID"), dict: Type("JSON"), list: Type("JSON"),

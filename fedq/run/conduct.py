@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from fedq.run.pulls import Run
 
 #: messages, and bytes, that may wait for the conductor: bounds memory, and slows a source that is faster than the bench
-_WAITING, _WAITING_BYTES = 4, 4 << 20
+_WAITING, _WAITING_BYTES = 4, 2 << 20
 #: rows, and bytes, gathered before they are appended
-_CHUNK_ROWS, _CHUNK_BYTES = 100_000, 4 << 20
+_CHUNK_ROWS, _CHUNK_BYTES = 100_000, 2 << 20
 #: a fetch has many more rows than estimated from this number on, and from this many times its estimate
 LATE_ROWS, LATE_TIMES = 50_000, 10
 

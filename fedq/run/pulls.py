@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fedq.fetch.source import Session, Source
 
 #: rows, and bytes, gathered before they are appended
-CHUNK_ROWS, CHUNK_BYTES = 100_000, 4 << 20
+CHUNK_ROWS, CHUNK_BYTES = 100_000, 2 << 20
 #: after so many bytes Arrow is asked for the memory that it keeps for itself
 _MUCH = 64 << 20
 #: bytes of a statement beside its keys and its plain text: what a source wraps around it
