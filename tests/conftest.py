@@ -12,6 +12,7 @@ A server that is not installed is a skip that the last lines of the run count.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
@@ -46,14 +47,25 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):
         config.stash[RUN] = Path(config.workerinput["fedq_run"])
         return
-    # Short (a socket's path has 107 bytes) and open to the servers' users, which pytest's own directories are not.
-    parent = "/tmp" if os.access("/tmp", os.W_OK) else None
-    run = Path(tempfile.mkdtemp(prefix="fedq-test-", dir=parent))
+    run = Path(tempfile.mkdtemp(prefix="fedq-test-", dir=_parent()))
     run.chmod(0o711)
     config.stash[RUN] = run
     config.stash[PIPE] = subprocess.Popen(
         [sys.executable, "-I", "-S", str(REAPER), str(run)], stdin=subprocess.PIPE, start_new_session=True
     )
+
+
+def _parent() -> str | None:
+    """Where servers live: in memory where there is plenty, for they write and remove much that nobody keeps.
+
+    Short (a socket's path has 107 bytes) and open to the servers' users, which pytest's own directories are not.
+    """
+    memory = Path("/dev/shm")
+    if memory.is_dir() and os.access(memory, os.W_OK | os.X_OK):
+        state = os.statvfs(memory)
+        if state.f_bavail * state.f_frsize > 8 << 30 and not state.f_flag & os.ST_NOEXEC:
+            return str(memory)
+    return "/tmp" if os.access("/tmp", os.W_OK) else None
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -67,7 +79,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if reaper := config.stash.get(PIPE, None):
         assert reaper.stdin is not None
         reaper.stdin.close()
-        reaper.wait(30)
+        with contextlib.suppress(subprocess.TimeoutExpired):  # it goes on by itself
+            reaper.wait(60)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

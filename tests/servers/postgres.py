@@ -21,6 +21,7 @@ shared_buffers = '32MB'
 max_connections = 100
 fsync = off
 full_page_writes = off
+dynamic_shared_memory_type = mmap
 autovacuum = off
 min_wal_size = '32MB'
 max_wal_size = '256MB'
