@@ -178,7 +178,7 @@ class Connector:
             link = Link(driver, spare)
             wire.settimeout(None)
             return link
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nobody else knows of this socket
             driver._force_close()  # type: ignore[attr-defined]
             spare.close()
             raise
