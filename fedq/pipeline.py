@@ -18,7 +18,7 @@ from fedq.bind.bound import BoundQuery, bind
 from fedq.bind.scope import ORIGIN, Occurrence
 from fedq.call import Call
 from fedq.catalog.suggest import nearest
-from fedq.errors import ColumnNotFound, DatabaseError, FedqError
+from fedq.errors import ColumnNotFound, ComputeError, DatabaseError, FedqError
 from fedq.fetch.native_text import check_reads
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.fetch.placed import ReadElsewhere
@@ -106,8 +106,8 @@ class Pipeline:
         """
         try:
             return self._conduct(call, self._answer)
-        except DatabaseError:
-            if call.native is not None:
+        except (DatabaseError, ComputeError) as error:
+            if call.native is not None or not _is_of_a_statement(error):
                 raise
         return self._conduct(call, partial(self._answer, is_plain=True))
 
@@ -158,6 +158,15 @@ class Pipeline:
             raise
         finally:
             self._runs.discard(run)
+
+
+def _is_of_a_statement(error: FedqError) -> bool:
+    """Whether a database failed on what it was asked, a value of its own included; for want of memory it would again.
+
+    What the local engine itself fails on, over the rows that were pulled, it fails on again.
+    """
+    kind = str(error.facts.get("kind", "")).lower()
+    return isinstance(error, DatabaseError) or (error.facts.get("database") is not None and kind != "outofmemory")
 
 
 def _check_meaning(query: BoundQuery, binder: Binder) -> list[tuple[str, Type]]:

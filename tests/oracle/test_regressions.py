@@ -238,3 +238,15 @@ def test_a_subquery_is_asked_again_for_a_text_that_only_looks_the_same(places: P
             places.define(f"{name}_{engine}", "id BIGINT, s VARCHAR", values)
             places.put(f"{name}_{engine}", engine, native={"s": native[engine]}, key=["id"])
     places.check(sql.format(e=engine))
+
+
+def test_what_a_frame_overflows_on_is_computed_here(places: Places) -> None:
+    """DuckDB adds before it filters where it scans a frame, and after it where it scans a table of its own."""
+    places.define("added", "id BIGINT, k BIGINT", [(2, 2**63 - 1)])
+    places.put("added", "frame")
+    places.check(
+        "select x.c0 from (select a.id as c0, b.k + 1 as c1 from added a "
+        "join (select id, k from added where k < 100) b on a.id = b.id) x where x.c1 > 0"
+    )
+    with pytest.raises(fedq.ComputeError, match="Overflow"):
+        places.query("select k + 1 as n from added")
