@@ -161,8 +161,9 @@ class Writer(Protocol):
     def commit(self) -> Position | None:
         """Make it last, also what was prepared."""
 
-    def rollback(self) -> None:
-        """Undo it, also what was prepared; never raises."""
+    def rollback(self) -> bool:
+        """Undo it, also what was prepared; never raises. Whether it is certain: what is prepared outlives the
+        connection."""
 
     def in_doubt(self) -> Sequence[str]:
         """The global names of prepared transactions in this database."""

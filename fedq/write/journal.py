@@ -1,6 +1,6 @@
 """The journal of two-phase commits: one file per transaction, on disk before anything is prepared.
 
-    {"gid": "fedq:3f…", "state": "preparing", "databases": {"shop": "fedq:3f…:shop", "crm": "fedq:3f…:crm"}}
+    {"state": "preparing", "databases": {"shop": "fedq:3f…:shop", "crm": "fedq:3f…:crm"}, "urls": {"shop": …}}
 
 A transaction whose file says "committing" is committed by `recover()`, any other is rolled back. The file is locked
 while its transaction lives, so that nobody recovers what is still being done.
@@ -44,11 +44,13 @@ class Entry:
     handle: int
     gids: Mapping[str, str]
     """The transaction's name in each database."""
+    urls: Mapping[str, str]
+    """Which database each was, without its password: another catalog may call another one so."""
     is_decided: bool = False
     """Whether it is to be committed."""
 
     @classmethod
-    def create(cls, gid: str, gids: Mapping[str, str]) -> Entry:
+    def create(cls, gid: str, gids: Mapping[str, str], urls: Mapping[str, str]) -> Entry:
         """A new file, on disk when this returns. Raises: DatabaseError where it cannot be written."""
         import fcntl  # not on Windows, where only this cannot be done
 
@@ -57,7 +59,7 @@ class Entry:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
             fcntl.flock(handle, fcntl.LOCK_EX)
-            entry = cls(path, handle, gids)
+            entry = cls(path, handle, gids, urls)
             entry._put("preparing")
             _sync(path.parent)
         except OSError as error:
@@ -72,7 +74,7 @@ class Entry:
 
     def _put(self, state: str) -> None:
         # one line per state, appended: a torn write leaves the line before it whole
-        line = json.dumps({"state": state, "databases": dict(self.gids)}) + "\n"
+        line = json.dumps({"state": state, "databases": dict(self.gids), "urls": dict(self.urls)}) + "\n"
         os.write(self.handle, line.encode())
         os.fsync(self.handle)
 
@@ -80,6 +82,14 @@ class Entry:
         """It is finished everywhere."""
         self.path.unlink(missing_ok=True)
         os.close(self.handle)
+
+    def undo(self) -> None:
+        """It is to be rolled back, by `recover()` where that could not be done."""
+        try:
+            self._put("undoing")
+        except OSError:  # the file may say that it is to be committed: without it nobody decides but a person
+            self.path.unlink(missing_ok=True)
+        self.release()
 
     def release(self) -> None:
         """Leave it to `recover()`."""
@@ -101,8 +111,9 @@ def left_over() -> Iterator[Entry]:
             os.close(handle)
             continue
         states = [found for line in path.read_text().splitlines(keepends=True) if (found := _state(line)) is not None]
-        gids = states[-1]["databases"] if states else {}
-        yield Entry(path, handle, gids, bool(states) and states[-1]["state"] == "committing")
+        last = states[-1] if states else {}
+        is_decided = last.get("state") == "committing"
+        yield Entry(path, handle, last.get("databases", {}), last.get("urls", {}), is_decided)
 
 
 def _state(line: str) -> dict[str, Any] | None:

@@ -19,9 +19,10 @@ _CAN = ("postgres", "mysql")
 
 def recover(desk: Desk) -> Result:
     """Finish every in-doubt transaction of this machine's journal; a row for each, and for those of other machines."""
+    entries = list(left_over())  # first: what is prepared after the databases were asked would not be among the found
     found = {name: _in_doubt(desk, name) for name, database in desk.catalog.databases.items() if database.kind in _CAN}
     rows: list[tuple[str, str, str]] = []
-    for entry in left_over():
+    for entry in entries:
         rows += _finish(desk, entry, found)
     for name, gids in found.items():
         if isinstance(gids, FedqError):
@@ -47,7 +48,12 @@ def _finish(desk: Desk, entry: Entry, found: dict[str, set[str] | FedqError]) ->
     rows, is_whole = [], True
     for name, gid in entry.gids.items():
         there = found.get(name)
-        if not isinstance(there, set):
+        if there is None or entry.urls.get(name) != desk.catalog.database(name).url:
+            is_whole = False
+            if isinstance(there, set):
+                there.discard(gid)  # MySQL tells of all databases of the server
+            rows.append((gid, name, "in doubt: this catalog has not the database that it is in"))
+        elif not isinstance(there, set):
             is_whole = False
             rows.append((gid, name, "in doubt: the database cannot be asked"))
         elif gid in there:

@@ -192,14 +192,17 @@ class Transaction:
 
     def _commit_in_two_phases(self) -> dict[str, Position]:
         gids = {name: f"{self._gid}:{name}"[:60] for name in self._writers}
-        entry = Entry.create(self._gid or "", gids)
+        urls = {name: self.desk.catalog.database(name).url for name in self._writers}
+        entry = Entry.create(self._gid or "", gids, urls)
         try:
             for writer in self._writers.values():
                 writer.prepare()
             entry.decide()
         except BaseException:
-            self.rollback()
-            entry.remove()
+            if self.rollback():
+                entry.remove()
+            else:  # a part may be prepared still
+                entry.undo()
             raise
         positions, late = {}, {}
         for name, writer in self._writers.items():
@@ -222,11 +225,11 @@ class Transaction:
         entry.remove()
         return positions
 
-    def rollback(self) -> None:
-        """Undo everything that is not committed."""
+    def rollback(self) -> bool:
+        """Undo everything that is not committed; whether that is certain."""
         try:
-            for writer in self._writers.values():
-                writer.rollback()
+            undone = [writer.rollback() for writer in self._writers.values()]  # each of them, whatever one says
+            return all(undone)
         finally:  # also when Ctrl-C comes again: to close a connection undoes what was done on it
             self._release(is_usable=False)
 

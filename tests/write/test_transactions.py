@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 import fedq
-from tests.servers import MariaDBServer, PostgresServer, Server
+from fedq.write import journal
+from tests.servers import FaultProxy, MariaDBServer, PostgresServer, Server
 from tests.write.conftest import Place
 
 
@@ -156,6 +157,45 @@ def test_a_crash_between_the_phases_is_finished(pair: Pair, when: str, outcome: 
     assert {(row["database"], row["outcome"]) for row in found} == {("pg", outcome), ("my", outcome)}
     assert pair.counts() == (count, count)
     assert len(pair.fed.recover()) == 0
+
+
+def test_a_catalog_with_another_database_of_that_name_leaves_it_alone(pair: Pair, mariadb: MariaDBServer) -> None:
+    catalog = repr({"version": 1, "databases": pair.databases})
+    subprocess.run([sys.executable, "-c", CRASH, "after", catalog], check=False, timeout=60, env=dict(os.environ))
+    other = mariadb.new_database().replace(f":{mariadb.password}@", "@")
+    with fedq.connect({"version": 1, "databases": {"my": {**pair.databases["my"], "url": other}}}) as fed:
+        outcomes = {row["database"]: row["outcome"] for row in fed.recover().to_dicts() if ":my" in row["transaction"]}
+        assert "has not the database" in outcomes["my"]
+    assert pair.counts() == (0, 0)
+    assert {row["outcome"] for row in pair.fed.recover().to_dicts()} == {"committed"}
+    assert pair.counts() == (1, 1)
+
+
+def test_what_could_not_be_rolled_back_is_recovered(
+    pair: Pair,
+    postgres: PostgresServer,
+    fault_proxy: Callable[[int], FaultProxy],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proxy = fault_proxy(postgres.port)
+    url = pair.databases["pg"]["url"].replace(f":{postgres.port}/", f":{proxy.port}/")
+    databases = {**pair.databases, "pg": {**pair.databases["pg"], "url": url}}
+
+    def fail(self: journal.Entry) -> None:
+        proxy.set("refuse")
+        proxy.reset_all()
+        raise fedq.DatabaseError("no space is left")
+
+    with fedq.connect({"version": 1, "databases": databases}) as fed:
+        with monkeypatch.context() as patch:
+            patch.setattr(journal.Entry, "decide", fail)
+            with pytest.raises(fedq.DatabaseError, match="no space"), fed.transaction():
+                fed.execute("insert into pg.t values (1, 'a')")
+                fed.execute("insert into my.t values (1, 'a')")
+        proxy.set("pass")
+        assert {row["outcome"] for row in fed.recover().to_dicts()} == {"rolled back"}
+        assert pair.counts() == (0, 0)
+        assert len(fed.recover()) == 0
 
 
 def test_what_another_machine_prepared_is_only_shown(pair: Pair) -> None:

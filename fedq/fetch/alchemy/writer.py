@@ -148,7 +148,7 @@ class AlchemyWriter(OnePhase):
         self.close()
         return None
 
-    def rollback(self) -> None:
+    def rollback(self) -> bool:
         """Undo it."""
         if self._connection is not None:
             try:
@@ -157,6 +157,7 @@ class AlchemyWriter(OnePhase):
             except FedqError:
                 self._connection.invalidate()
             self.close()
+        return True
 
     def close(self) -> None:
         """Give the connection back."""

@@ -164,7 +164,7 @@ class DuckDBWriter(OnePhase):
         self._detach()
         return None
 
-    def rollback(self) -> None:
+    def rollback(self) -> bool:
         """Undo it."""
         if self._cursor is not None:
             try:
@@ -172,6 +172,7 @@ class DuckDBWriter(OnePhase):
             except duckdb.Error:  # it ended by itself
                 pass
             self._detach()
+        return True
 
     def _detach(self) -> None:
         cursor, self._cursor = self._cursor, None

@@ -413,10 +413,11 @@ class MySQLWriter:
             [[gtid]] = self.link.wire.ask("SELECT @@gtid_binlog_pos")
         return Position("mariadb", (server or b"").decode(), None, gtid.decode()) if gtid else None
 
-    def rollback(self) -> None:
-        """Undo it."""
+    def rollback(self) -> bool:
+        """Undo it; certain unless it was to be prepared and the server does not answer."""
         if self._link is None or self._link.wire.is_broken:
-            return self.close()
+            self.close()
+            return self._begin.gid is None
         gid = MYSQL.text(self._begin.gid or "")
         try:
             if self._begin.gid is None:
@@ -427,7 +428,8 @@ class MySQLWriter:
                 self._run(f"XA ROLLBACK {gid}")
         except FedqError:
             self.close()
-        return None
+            return self._begin.gid is None
+        return True
 
     def in_doubt(self) -> Sequence[str]:
         """The prepared transactions of this server."""

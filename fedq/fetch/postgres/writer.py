@@ -347,16 +347,18 @@ class PostgresWriter:
             return None
         return Position("postgresql", row[1], int(row[2], 16), row[0])
 
-    def rollback(self) -> None:
-        """Undo it."""
+    def rollback(self) -> bool:
+        """Undo it; certain unless it was to be prepared and the server does not answer."""
         if self._connection is None or self._begin.is_autocommit:
-            return
+            return self._begin.gid is None
         gid = POSTGRES.text(self._begin.gid or "")
         try:
             text = f"ROLLBACK PREPARED {gid}" if self._is_prepared else "ROLLBACK"
             self._call(lambda driver: driver.execute(text), seconds=_UNDO_SECONDS)
         except (FedqError, QueryCancelled):
             self.close()
+            return self._begin.gid is None
+        return True
 
     def in_doubt(self) -> Sequence[str]:
         """The prepared transactions of this database."""

@@ -207,9 +207,10 @@ class SQLiteWriter(OnePhase):
         self.close()
         return None
 
-    def rollback(self) -> None:
+    def rollback(self) -> bool:
         """Undo it."""
         self.close()
+        return True
 
     def close(self) -> None:
         """Close the file; what was not committed is undone."""
