@@ -31,6 +31,9 @@ __all__ = [
 # its own
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
+#: behind every text: sqlglot takes a `''` that ends a text with a `$1` in it for a quote that is not closed
+_END = " "
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -59,7 +62,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 def tokenize(text: str) -> list[Token]:
     """The tokens of a text, with `start` and (inclusive) `end` offsets. Raises: SQLSyntaxError."""
     try:
-        return sqlglot.tokenize(text, read="duckdb")
+        return sqlglot.tokenize(text + _END, read="duckdb")
     except TokenError as error:
         message = "the query has a quote or comment that is not closed"
         raise SQLSyntaxError(
@@ -72,7 +75,7 @@ def parse(text: str) -> tuple[exp.Expr, ...]:
     """The statements of a text, as trees in DuckDB's dialect, which nobody may change: a text asked again gets the same
     trees. Raises: SQLSyntaxError."""
     try:
-        trees = sqlglot.parse(text, read="duckdb")
+        trees = sqlglot.parse(text + _END, read="duckdb")
     except TokenError:
         tokenize(text)
         raise

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 import fedq
-from tests.oracle.support import Places
+from tests.oracle.support import Places, assert_same
 
 
 @pytest.fixture(scope="module")
@@ -250,3 +250,10 @@ def test_what_a_frame_overflows_on_is_computed_here(places: Places) -> None:
     )
     with pytest.raises(fedq.ComputeError, match="Overflow"):
         places.query("select k + 1 as n from added")
+
+
+@pytest.mark.parametrize("sql", ["select $p || '' as x", "select k from small where z::varchar = $p and '' = ''"])
+def test_a_text_with_a_parameter_may_end_with_an_empty_text(world: Places, sql: str) -> None:
+    """The two quotes at the end were taken for one that is not closed."""
+    expected = world.oracle.sql(sql, params={"p": "1"}).to_arrow_table()
+    assert_same(world.query(sql, {"p": "1"}), expected, sql=sql)
