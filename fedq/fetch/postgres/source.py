@@ -212,18 +212,26 @@ class PostgresSource:
             raise connect_error(error, self.name, str(self._target), seconds) from without_frames(error)
         connection = PostgresConnection(driver, thread, is_pooled=self._is_pooled)
         self._connections.add(connection)
+        if self._is_closed:  # meanwhile: who closed the others did not see this one
+            self._drop(connection)
+            raise ConnectionFailed(f"database {self.name!r} is closed", hint="Connect again.", database=self.name)
         return connection
 
     async def _logged_in(self, password: str | None) -> asyncpg.Connection:
         """A new connection, made anew for a pooler when it turns out that there is one."""
         driver = await connect(self._target, password, is_pooled=self._is_pooled)
-        if not self._is_pooled:
+        if self._is_pooled:
+            return driver
+        try:
             async with asyncio.timeout(self._target.connect_timeout):
                 self._is_pooled = await is_behind_pooler(driver)
-            if self._is_pooled:
-                driver.terminate()
-                return await connect(self._target, password, is_pooled=True)
-        return driver
+        except BaseException:  # nobody else knows of it
+            driver.terminate()
+            raise
+        if not self._is_pooled:
+            return driver
+        driver.terminate()
+        return await connect(self._target, password, is_pooled=True)
 
     def _drop(self, connection: PostgresConnection) -> None:
         self._connections.discard(connection)
