@@ -175,7 +175,7 @@ _SHAPES = """
 2 | from {t} a select a.id, a.{k}{where:a}
 2 | select a.id as c0, b.id as c1 from {t} a, {t} b where a.{k} = b.{k} and a.id + b.id {cmp} 4
 2 | select a.id as c0, b.id as c1 from {t} a join {t} b on a.{k} between b.{k} and b.{k}
-2 | select a.id as c0, b.id as c1 from {t} a {left} {t} b on a.{n} between b.{n} - 1 and b.{n} + 1
+2 | select a.id as c0, b.id as c1 from {t} a {left} {t} b on a.{n} between b.{n}::double - 1 and b.{n}::double + 1
 0 | select a.id from {t} a{where:a} order by a.{k}{desc}, a.id limit {few} offset {few}
 0 | select a.id, b.id from {t} a {left} {t} b on a.{k} = b.{k} order by a.{j}{desc}, a.id, b.id limit 3
 0 | select a.{k}, count(*) as n from {t} a group by 1 order by n desc, 1{desc} limit 2

@@ -62,13 +62,14 @@ class Cluster:
         """A killed replica again, from nothing."""
         raise NotImplementedError
 
-    def wait(self, seconds: float = 10.0) -> None:
+    def wait(self, seconds: float = 60.0) -> None:
         """Until every replica has what the primary has."""
         deadline = time.monotonic() + seconds
         for number in range(len(self.replicas)):
             while self.position(number) != self.position() and time.monotonic() < deadline:
                 time.sleep(0.02)
-            assert self.position(number) == self.position(), f"replica {number} does not catch up"
+            there, here = self.position(number), self.position()
+            assert there == here, f"replica {number} does not catch up: {there}, not {here}"
 
     def kill(self) -> None:
         """All of them, at once."""
