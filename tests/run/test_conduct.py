@@ -136,7 +136,7 @@ def test_a_fetch_much_larger_than_estimated_is_asked_again(
     def slowly(*arguments: Any) -> Iterator[Any]:
         for batch in read(*arguments):
             yield batch
-            time.sleep(0.1)
+            time.sleep(0.2 if arguments[2].id == "big@1" else 0)
 
     monkeypatch.setattr(Run, "read", slowly)
     late = ground.keys("one", "big", [("k", "k")], "few@1")

@@ -371,7 +371,9 @@ class CopyStream:
         if not self._is_halted:
             self._is_halted = True
             self._room.release()  # the loop may be waiting for the reader, who is gone
-            self._connection.stop_copy()
+            # One turn later, when the COPY has looked at what arrived in this one: to cancel one that has just ended
+            # leaves asyncpg waiting for an answer for ever.
+            asyncio.get_running_loop().call_soon(self._connection.stop_copy)
 
     def _finish(self, work: Future[None]) -> None:
         if self.future.set_running_or_notify_cancel():
