@@ -82,6 +82,7 @@ class _Facts:
 
     @staticmethod
     def of(table: BoundTable, column: Column) -> _Facts:
+        """What the table's statistics say of one column."""
         schema = table.schema
         found = schema.statistics.columns.get(column.physical) if schema.statistics is not None else None
         rows = schema.rows

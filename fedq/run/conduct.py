@@ -107,7 +107,7 @@ class Pulls:
             worker.start()
         try:
             self._conduct()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: the workers go on reading until they are told
             self.stopped.set()
             self.run_.cancel()
             raise

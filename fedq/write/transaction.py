@@ -111,7 +111,7 @@ class Transaction:
             writer.begin(Begin(gid, is_read_only=self.desk.catalog.database(name).read_only))
             if self._writers and self._is_atomic:
                 self._check_together(writer)
-        except BaseException:
+        except BaseException:  # Ctrl-C too: its connection is in no transaction's list yet
             if self._writing is not None:
                 self._writing.leave()
             writer.rollback()
@@ -142,7 +142,7 @@ class Transaction:
                 writing.reach(writer.interrupt)
             rows, databases = work(self)
             writing.decide()
-        except BaseException as error:
+        except BaseException as error:  # Ctrl-C too: a part of the write may be there, so all of it is undone
             writing.leave()
             self._failure = error
             raise
@@ -174,7 +174,7 @@ class Transaction:
         for name, writer in self._writers.items():
             try:
                 position = self.desk.commit(writer)
-            except BaseException as error:
+            except BaseException as error:  # Ctrl-C too: what is committed and what is not has to be said
                 self.rollback()
                 if not done:
                     raise
@@ -198,7 +198,7 @@ class Transaction:
             for writer in self._writers.values():
                 writer.prepare()
             entry.decide()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: what is prepared would hold its locks for ever
             if self.rollback():
                 entry.remove()
             else:  # a part may be prepared still
@@ -256,7 +256,7 @@ class Transaction:
         """Commit, unless it is stopped before."""
         try:
             writing.decide()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: it came before the commit
             self.rollback()
             raise
         self.commit()
@@ -300,7 +300,7 @@ def _by_itself(desk: Desk, work: Callable[[Transaction], tuple[int, tuple[str, .
                 raise
             time.sleep(random.uniform(0.001, 0.01) * 2**attempt)
             writing.again()
-        except BaseException:
+        except BaseException:  # Ctrl-C too: nobody else ends this transaction
             alone.rollback()
             raise
     raise AssertionError("not reached")

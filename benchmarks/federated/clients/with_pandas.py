@@ -15,7 +15,8 @@ import pyarrow as pa
 import sqlalchemy as sa
 from answers import Answered, Question, serve
 
-Frame = Any  # a pd.DataFrame: the stubs know too little of what groupby and merge return
+#: a pd.DataFrame; what groupby and merge return is typed too loosely to say so
+Frame = Any
 
 
 class Tables:

@@ -151,7 +151,7 @@ class PostgresSource:
             session = PostgresSession(self, connection, timeout)
             try:
                 stand = _stand_within(session, is_enough, known)
-            except BaseException:
+            except BaseException:  # Ctrl-C too: the session belongs to nobody yet
                 session.close()
                 raise
             finally:

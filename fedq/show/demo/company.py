@@ -228,9 +228,11 @@ class _Shelf:
 
     @classmethod
     def of(cls, products: Sequence[Product]) -> _Shelf:
+        """The products, sorted by their categories."""
         return cls(products, {name: [product for product in products if product.category == name] for name in _RANGE})
 
     def draw(self, dice: _Dice, favourite: str | None) -> Product:
+        """One of them; every second time, one of the favourite category."""
         if favourite is None or dice.one_in(2):
             return dice.pick(self.everything)
         return dice.pick(self.by_category[favourite])
