@@ -1,18 +1,14 @@
 """The local engine: one in-memory DuckDB per federation, closed to the outside, one bench per query.
 
 A bench holds a table per fetch. It is first made with empty tables, so that DuckDB's own binder checks the query and
-types its result
-before any row is pulled; then rows are appended as they arrive; then the text runs. Tables and not streams, because a
-query may read
-a fetch twice, because DuckDB spills tables to disk under its memory limit, and because the pulls end before the join
-begins.
+types its result before any row is pulled; then rows are appended as they arrive; then the text runs. Tables and not
+streams, because a query may read a fetch twice, because DuckDB spills tables to disk under its memory limit, and
+because the pulls end before the join begins.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +21,7 @@ import duckdb
 
 from fedq.errors import QueryCancelled
 from fedq.join.problems import named_error
+from fedq.join.spill import Spill
 from fedq.plan.nodes import Within
 from fedq.types import Type, parse_type
 
@@ -77,9 +74,9 @@ class Engine:
             return self._root.cursor()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
-        spill = tempfile.mkdtemp(prefix="fedq-")  # private to this user, removed with the engine or at exit
-        self._spill = weakref.finalize(self, shutil.rmtree, spill, ignore_errors=True)
-        connection = duckdb.connect(":memory:", config={"temp_directory": spill})
+        spill = Spill()
+        self._spill = weakref.finalize(self, spill.remove)  # with the engine or at exit
+        connection = duckdb.connect(":memory:", config={"temp_directory": str(spill.folder)})
         if self._memory_limit:
             connection.execute(f"SET memory_limit = '{self._memory_limit}'")
             connection.execute(f"SET memory_limit = '{_size(connection) // 6 * 5}B'")  # it takes more than it counts
