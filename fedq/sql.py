@@ -1,10 +1,8 @@
 """The one door to sqlglot: tokens, syntax trees, and edits of the user's text by position.
 
-sqlglot ships breaking minor releases often; everything else in fedq imports what it needs from here. Trees are used
-to *understand* a
-query and to compose what is sent to a database. The user's own text is never written anew from a tree (`j->>'a.b'`
-would come back
-as another expression): it is edited by the positions that tokens and identifiers carry.
+sqlglot ships breaking minor releases often; everything else in fedq imports what it needs from here. Trees are used to
+*understand* a query and to compose what is sent to a database. The user's own text is never written anew from a tree
+(`j->>'a.b'` would come back as another expression): it is edited by the positions that tokens and identifiers carry.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
 """What user SQL may not call: anything that reaches files, servers or the engine's own settings past the catalog.
 
-Fails closed: of functions in FROM only a short list may be used; every other table function is refused by name.
-Scalar functions
-are refused where they show the machine. (The engine that runs the text has external access switched off and its
-configuration
-locked as well: this check is what gives a readable error, not the only fence.)
+Fails closed: of functions in FROM only a short list may be used; every other table function is refused by name. Scalar
+functions are refused where they show the machine. (The engine that runs the text has external access switched off and
+its configuration locked as well: this check is what gives a readable error, not the only fence.)
 """
 
 from __future__ import annotations

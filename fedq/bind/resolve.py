@@ -2,11 +2,9 @@
 reads it.
 
 Precedence, highest first: `using=` of the call and of `fed.using(...)`, a database-qualified name in the text
-(`shop.orders`), the catalog's
-entry, its pattern, the one database that has such a table; then a DataFrame of that name. A name that two databases
-have and the
-catalog does not settle is an error that names both: a guess would be a wrong answer on the day the second table
-appears.
+(`shop.orders`), the catalog's entry, its pattern, the one database that has such a table; then a DataFrame of that
+name. A name that two databases have and the catalog does not settle is an error that names both: a guess would be a
+wrong answer on the day the second table appears.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     select c.name from customers c where exists (select 1 from orders o where o.cid = c.id)
     Block(c → customers) ── Block(o → orders)        customers: id, name      orders: cid
 
-Both answers are supersets on purpose. A column is kept wherever its name could mean it; a reference resolves to a
-table only when it
-cannot mean anything else. What is unclear is kept whole and resolved to nothing, which costs time and never a row.
+Both answers are supersets on purpose. A column is kept wherever its name could mean it; a reference resolves to a table
+only when it cannot mean anything else. What is unclear is kept whole and resolved to nothing, which costs time and
+never a row.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """What every dialect knows: how it quotes, how it writes a value, which values it cannot write exactly.
 
 Statements are composed of text, so every value goes through `literal`: the one rule against injection. A value a
-dialect cannot write
-exactly raises `Unsayable`, and the planner then does not push.
+dialect cannot write exactly raises `Unsayable`, and the planner then does not push.
 """
 
 from __future__ import annotations

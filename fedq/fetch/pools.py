@@ -1,8 +1,7 @@
 """Bounded pools of connections: at most `size` per database, idle ones reused, unusable ones dropped.
 
 SQLAlchemy's QueuePool would do, but it needs a DB-API connection and checks by an exception of the driver; fedq's
-connections
-are sometimes an asyncio protocol or a raw socket. What is needed is forty lines.
+connections are sometimes an asyncio protocol or a raw socket. What is needed is forty lines.
 """
 
 from __future__ import annotations

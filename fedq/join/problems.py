@@ -1,8 +1,7 @@
 """DuckDB's errors → fedq's: by its exception class and its own structured report, never by guessing from prose.
 
 With `errors_as_json` DuckDB reports kind, message, location and candidates as data. Locations are in the text it was
-given; whoever knows
-how that text came from the user's moves them back.
+given; whoever knows how that text came from the user's moves them back.
 """
 
 from __future__ import annotations

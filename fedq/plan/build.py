@@ -7,8 +7,7 @@ bring.
     local         the text itself, over customers@1 and orders@2
 
 Why the text itself and not a tree of operators: whatever DuckDB understands works, with DuckDB's own meaning, also
-where the planner
-understands nothing. The planner only ever takes rows away that the text would have thrown away.
+where the planner understands nothing. The planner only ever takes rows away that the text would have thrown away.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Constants of a query as Python values, and as values a stored column can be compared with.
 
-A constant is taken only where its meaning in DuckDB is certain; everything else raises `NotPushed` with the reason,
-and the predicate
-stays where it is exact anyway: in the local engine.
+A constant is taken only where its meaning in DuckDB is certain; everything else raises `NotPushed` with the reason, and
+the predicate stays where it is exact anyway: in the local engine.
 """
 
 from __future__ import annotations

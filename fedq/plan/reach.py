@@ -1,15 +1,12 @@
-"""How far a condition reaches: which tables a predicate of a block may reduce before the joins are done, and which
-keys may travel.
+"""How far a condition reaches: which tables it may reduce before the joins are done, and which keys may travel.
 
     from a left join b on a.k = b.k and b.x = 1 where a.y = 2 and b.z > 3
     b.x = 1   reduces b                  (the ON of a left join concerns its right side only)
     a.y = 2   reduces a
-    b.z > 3   reduces b, being strict    (a row of NULLs never passes, so it does not matter whether b's row or NULLs
-    fail)
+    b.z > 3   reduces b, being strict    (NULLs never pass, so it does not matter whether b's row or NULLs fail)
     a.k = b.k ships keys a → b           (a row of b without a partner in a is never seen)
 
-A table is reduced only where every row it loses could not have changed the answer: the text runs again over what is
-left.
+A table is reduced only where no row it loses could have changed the answer: the text runs again over what is left.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@
     `name` = 'Ann'                                HINT: a superset; the local engine applies the text again
 
 Every operation is refused unless it is listed here, and listed only where it means in that database what it means in
-DuckDB (EXACT), or
-is true for at least the same rows (HINT). A HINT under NOT would be a subset, so NOT is moved to the comparisons first.
+DuckDB (EXACT), or is true for at least the same rows (HINT). A HINT under NOT would be a subset, so NOT is moved to the
+comparisons first.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """A query that one database answers whole, where that is exact.
 
 DuckDB files, Parquet, CSV, JSON and DataFrames are read by a DuckDB with the same settings as the local engine, so
-their queries go there
-as the user wrote them: the same text, the same meaning, nothing to translate. For every other kind `block.py` writes
-the statement.
+their queries go there as the user wrote them: the same text, the same meaning, nothing to translate. For every other
+kind `block.py` writes the statement.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@
     UPDATE orders AS t SET total = s.v0 FROM (…) AS s WHERE t.id = s.k0   one transaction in shop
 
 So a write means what DuckDB means by it, wherever the tables live. Where the one database means the same, it does all
-of it by itself (`there`). The read of the written database is part of the
-transaction: what it saw cannot have changed when the rows are written.
+of it by itself (`there`). The read of the written database is part of the transaction: what it saw cannot have changed
+when the rows are written.
 """
 
 from __future__ import annotations
