@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from fedq.result.table import Result
 
 # JupyterLab's and VS Code's own colours where they exist, else translucent greys that are legible on light and dark.
+# The long selectors outweigh JupyterLab's own, which would set text to the right (`:not(…) td` counts two classes).
 STYLE = """<style>
 .fedq{--q-line:var(--jp-border-color2,rgba(128,128,128,.35));--q-dim:var(--jp-ui-font-color2,rgba(128,128,128,1));\
 --q-stripe:var(--jp-rendermime-table-row-background,rgba(128,128,128,.07));\
 --q-warn:rgba(240,170,0,.13);--q-warn-line:rgb(220,150,0);color:var(--jp-ui-font-color1,inherit);font-size:13px}
 .fedq .q-box{overflow-x:auto;max-width:100%}
-.fedq table{border-collapse:collapse;border:none;margin:0;font-variant-numeric:tabular-nums}
-.fedq th,.fedq td{padding:2px 10px;text-align:left;vertical-align:top;white-space:pre;border:none;max-width:60em;\
-overflow:hidden;text-overflow:ellipsis}
-.fedq thead th{border-bottom:1px solid var(--q-line);font-weight:600}
+.fedq .q-box table{border-collapse:collapse;border:none;margin:0;font-variant-numeric:tabular-nums}
+.fedq .q-box table th,.fedq .q-box table td{padding:2px 10px;text-align:left;vertical-align:top;white-space:pre;\
+border:none;max-width:60em;overflow:hidden;text-overflow:ellipsis}
+.fedq .q-box thead th{border-bottom:1px solid var(--q-line);font-weight:600}
 .fedq thead th small{display:block;font-weight:400;color:var(--q-dim);font-size:10px}
 .fedq tbody tr:nth-child(even){background:var(--q-stripe)}
-.fedq .q-r{text-align:right}
+.fedq .q-box table .q-r{text-align:right}
 .fedq .q-null,.fedq .q-foot,.fedq .q-dim{color:var(--q-dim)}
 .fedq .q-null{font-style:italic;font-size:11px}
 .fedq .q-foot{margin:4px 0 0 10px;font-size:11px}

@@ -1,6 +1,6 @@
 """One PostgreSQL connection: asyncpg on an event loop in a thread, and a COPY as a stream that a reader takes from it.
 
-    server ──COPY text──> loop: chunks → blocks of whole lines ──queue, at most 3──> reading thread
+    server ──COPY text──> loop: chunks → blocks of whole lines ──queue, at most 2──> reading thread
 
 The reader waits for the queue and never for the socket, so `cancel` frees it at once whatever the network does. The
 queue is bounded: a slow reader stops the loop from reading, and TCP stops the server.
@@ -29,8 +29,9 @@ from fedq.errors import CatalogError
 from fedq.fetch.postgres.errors import DRIVER_ERRORS
 from fedq.fetch.postgres.loopthread import LoopThread
 
-_FIRST_BLOCK, _LARGEST_BLOCK = 1 << 18, 1 << 22
-_BLOCKS_AHEAD = 3
+# larger ones are not read faster, and a query of several tables holds several of each (benchmarks.transports_postgres)
+_FIRST_BLOCK, _LARGEST_BLOCK = 1 << 18, 1 << 20
+_BLOCKS_AHEAD = 2
 _KEPT_STATEMENTS = 100
 _SETTLE_SECONDS = 1.5
 _KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))

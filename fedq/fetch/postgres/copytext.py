@@ -25,8 +25,6 @@ from fedq.fetch.arrow import arrow_type, decimals
 from fedq.fetch.postgres.values import Unreadable, reader_of
 from fedq.types import Type, parse_type
 
-#: what Arrow reads in parallel; a longer row is read by one core
-_PIECE = 1 << 20
 #: blocks up to this size are read value by value
 _TINY = 1 << 12
 _BOM = b"\xef\xbb\xbf"
@@ -114,16 +112,14 @@ class CopyReader:
     def _parse(self, block: bytes, *, is_checked: bool) -> pa.Table:
         if block.startswith(_BOM):
             block = _BOM + block  # Arrow takes one for the mark of an encoding and drops it
-        is_large = is_checked and len(block) > _PIECE
         types = {
             name: arrow_type(column.type) if is_direct else pa.string()
             for name, column, is_direct in zip(self._names, self._columns, self._is_direct, strict=True)
         }
         return csv.read_csv(
             pa.BufferReader(block),
-            csv.ReadOptions(
-                column_names=self._names, use_threads=is_large, block_size=_PIECE if is_large else len(block) + 1
-            ),
+            # in one piece: a block is too small to gain from threads, which hold 30 MB of buffers for it
+            csv.ReadOptions(column_names=self._names, use_threads=False, block_size=len(block) + 1),
             _PARSE,
             csv.ConvertOptions(
                 column_types=types if is_checked else dict.fromkeys(self._names, pa.binary()),
