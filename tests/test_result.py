@@ -11,6 +11,8 @@ import json
 import math
 import pickle
 import re
+import shutil
+import subprocess
 import uuid
 from pathlib import Path
 from typing import Any
@@ -450,6 +452,27 @@ def test_html_has_nulls_types_and_sides() -> None:
     assert (
         '<td class="q-r">10.50</td>' in page and "<td>Ann</td>" in page and "http" not in page and "<script" not in page
     )
+
+
+#: what JupyterLab 4 puts around an output, and says of it
+JUPYTERLAB = """<style>
+:not(.jp-RenderedMarkdown).jp-RenderedHTMLCommon td, :not(.jp-RenderedMarkdown).jp-RenderedHTMLCommon th {text-align: right}
+</style><div class="jp-RenderedHTMLCommon">%s</div><pre></pre><script>
+document.querySelector("pre").textContent = [...document.querySelectorAll("tbody td")]
+  .map(cell => cell.textContent + " " + getComputedStyle(cell).textAlign).join("; ")
+</script>"""
+
+
+def test_text_stands_on_the_left_in_jupyterlabs_page(tmp_path: Path) -> None:
+    """Its own style says right for every cell, and has more classes than a plain `.fedq td`."""
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("no browser: apt-get install chromium")
+    page = tmp_path / "page.html"
+    page.write_text(JUPYTERLAB % answer("select 1 as n, 'Ann' as name")._repr_mimebundle_()["text/html"])
+    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
+    done = subprocess.run([*command, page.as_uri()], capture_output=True, text=True, timeout=60, check=True)
+    assert "<pre>1 right; Ann left</pre>" in done.stdout
 
 
 def test_the_footer_names_every_database() -> None:
