@@ -15,6 +15,7 @@ from fedq.bind.parse import parse_query
 from fedq.bind.resolve import BoundTable, Lookup, Placing, resolve_tables
 from fedq.bind.scope import ORIGIN, Block, Occurrence, Scopes, base_tables
 from fedq.catalog.model import Catalog
+from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery
 from fedq.sql import Edit, apply_edits, every, exp, span_of, tokenize
 
@@ -63,7 +64,7 @@ class BoundQuery:
     def shown(self, name: str) -> str:
         """A name that the local engine made of an expression, without our name for a table in it."""
         for occurrence in self.occurrences:
-            inner = re.escape('"' + occurrence.id.replace('"', '""') + '"')
+            inner = re.escape(DUCKDB.quote(occurrence.id))
             if not occurrence.node.alias:
                 name = re.sub(rf'{inner} AS ("(?:[^"]|"")*"|\w+)', lambda found: found[1], name)
             name = re.sub(inner, occurrence.node.name.replace("\\", "\\\\"), name)
@@ -141,7 +142,7 @@ def localize(text: str, scopes: Scopes) -> list[Edit]:
 def _table_edit(text: str, occurrence: Occurrence) -> Edit:
     node = occurrence.node
     start, end = span_of(node.this, node.args.get("db"), node.args.get("catalog")) or (0, 0)
-    name = '"' + occurrence.id.replace('"', '""') + '"'
+    name = DUCKDB.quote(occurrence.id)
     needs_alias = (
         not node.alias
         and not isinstance(node.parent, (exp.Summarize, exp.Describe))

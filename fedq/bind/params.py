@@ -140,7 +140,7 @@ def _values(sql: str, found: Sequence[Slot], params: Mapping[str, Any] | Sequenc
         return _named(sql, found, {str(key): value for key, value in params.items()})
     if is_numbered:
         highest = max(int(slot.name or 0) for slot in found)
-        _count(sql, highest, params)
+        _count(highest, params)
         return [(f"p{slot.name}", params[int(slot.name or 0) - 1]) for slot in found]
     if any(slot.name is not None for slot in found):
         slot = next(slot for slot in found if slot.name is not None)
@@ -148,11 +148,11 @@ def _values(sql: str, found: Sequence[Slot], params: Mapping[str, Any] | Sequenc
         raise ParameterError(
             message, sql=sql, span=(slot.start, slot.end), hint='Pass a mapping: params={"name": value}.'
         )
-    _count(sql, len(found), params)
+    _count(len(found), params)
     return [(f"p{number}", value) for number, value in enumerate(params, 1)]
 
 
-def _count(sql: str, wanted: int, params: Sequence[Any]) -> None:
+def _count(wanted: int, params: Sequence[Any]) -> None:
     if wanted != len(params):
         message = f"the query's parameters are {wanted}, the values in params are {len(params)}"
         raise ParameterError(message, hint="Give one value for every ? of the query, in order.")

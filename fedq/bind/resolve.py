@@ -106,7 +106,7 @@ def resolve_tables(
     for want in wanted:
         schema = next((found for table in want.candidates if (found := described[want.database, table])), None)
         if schema is None:
-            raise _missing(text, want, catalog, lookup)
+            raise _missing(text, want, lookup)
         bound.append(bind_table(want.name, catalog.databases.get(want.database), want.entry, schema, want.database))
     return bound
 
@@ -228,7 +228,7 @@ def _no_such_column(name: str, place: str, entry: TableEntry | None, wanted: str
     )
 
 
-def _missing(text: str, want: _Wanted, catalog: Catalog, lookup: Lookup) -> TableNotFound:
+def _missing(text: str, want: _Wanted, lookup: Lookup) -> TableNotFound:
     """The catalog or the text sent us to a database that has no such table."""
     tried = want.candidates[0]
     where = f" ({want.entry.place})" if want.entry is not None else ""

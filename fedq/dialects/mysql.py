@@ -280,21 +280,6 @@ def _text_comparison(base: str, collation: str | None, octets: int | None) -> Co
     return Comparison.LOOSE
 
 
-def may_be_unrepresentable(native: str) -> bool:
-    """Whether a column declared `native` can hold what its type in fedq cannot: zero and partial dates, wide decimals.
-
-    >>> may_be_unrepresentable("date"), may_be_unrepresentable("decimal(65,2)"), may_be_unrepresentable("varchar(9)")
-    (True, True, False)
-    """
-    base = base_type(native)
-    if base in _MOMENTS:
-        return True
-    if base != "decimal":
-        return False
-    width = re.match(r"decimal\((\d+)", native.lower())
-    return width is not None and int(width[1]) > 38
-
-
 def has_unicode_for_all(collation: str | None) -> bool:
     """Whether every text of this collation's character set has a Unicode form."""
     return collation is None or collation == "nocase" or character_set(collation) in _UNICODE_SETS

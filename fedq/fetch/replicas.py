@@ -15,24 +15,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
-from fedq.errors import (
-    ConnectionFailed,
-    DatabaseError,
-    FedqError,
-    QueryTimeout,
-    StaleReplicaError,
-)
+from fedq.errors import ConnectionFailed, DatabaseError, FedqError, QueryTimeout, StaleReplicaError
 from fedq.fetch.placed import NOWHERE, Place, PlacedSession, Served, Server, will_not_say
 from fedq.fetch.positions import Behind, Ledger, Reading, Stand, contains, gtids, is_same_history
 from fedq.fetch.source import Session, Source
 from fedq.fetch.writer import Position
-
-if TYPE_CHECKING:
-    pass
 
 T = TypeVar("T")
 
@@ -129,7 +120,8 @@ class ReplicatedSource:
             try:
                 self._samples.append((now, self.primary.server.stand().position))
             except FedqError as error:
-                self.primary.fails(error) if isinstance(error, ConnectionFailed) else None
+                if isinstance(error, ConnectionFailed):
+                    self.primary.fails(error)
         usable = [position for asked, position in list(self._samples) if asked >= now - bound]
         if usable:
             return usable[0]

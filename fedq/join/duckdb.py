@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import QueryCancelled
 from fedq.join.problems import named_error
 from fedq.join.spill import Spill
@@ -170,10 +171,10 @@ class Bench:
         if self._tables.get(name) == tuple(columns):
             return
         parts = [
-            f"{quote(column)} {type_}{f' COLLATE {collation}' if collation else ''}"
+            f"{DUCKDB.quote(column)} {type_}{f' COLLATE {collation}' if collation else ''}"
             for column, type_, collation in columns
         ]
-        self._execute(f"CREATE OR REPLACE TEMP TABLE {quote(name)} ({', '.join(parts) or '_nothing BOOLEAN'})")
+        self._execute(f"CREATE OR REPLACE TEMP TABLE {DUCKDB.quote(name)} ({', '.join(parts) or '_nothing BOOLEAN'})")
         self._tables[name] = tuple(columns)
 
     def describe(self, text: str, params: Mapping[str, Any], tables: tuple[Shell, ...]) -> list[tuple[str, Type]]:
@@ -199,16 +200,16 @@ class Bench:
 
         incoming = pyarrow.Table.from_batches(batches)
         if not incoming.num_columns:  # only the number of rows matters
-            self._execute(f"INSERT INTO {quote(name)} SELECT NULL FROM range({incoming.num_rows})")
+            self._execute(f"INSERT INTO {DUCKDB.quote(name)} SELECT NULL FROM range({incoming.num_rows})")
             return
         try:
             self._cursor.register("incoming", incoming)
             try:
-                self._execute(f"INSERT INTO {quote(name)} SELECT * FROM incoming")
+                self._execute(f"INSERT INTO {DUCKDB.quote(name)} SELECT * FROM incoming")
             finally:
                 self._cursor.unregister("incoming")
         except (duckdb.Error, RuntimeError) as error:  # an interrupt reaches these two as well
-            raise self._named(error, "") from error
+            raise self._named(error) from error
 
     def keys(self, name: str, columns: Sequence[str], most: int, within: Sequence[Within] = ()) -> Keyring:
         """The distinct values of columns that are not NULL; of more than `most`, one more than `most`."""
@@ -216,10 +217,10 @@ class Bench:
         if known is not None and (known.is_whole or known.most >= most):
             return known
         table = f"keys@{len(self._keyrings) + 1}"
-        chosen = ", ".join(f"{quote(column)} AS k{number}" for number, column in enumerate(columns))
-        present = " AND ".join([*(f"{quote(column)} IS NOT NULL" for column in columns), *map(_among, within)])
-        text = f"SELECT DISTINCT {chosen} FROM {quote(name)} WHERE {present} LIMIT {most + 1}"
-        ((count,),) = self._rows(f"CREATE TEMP TABLE {quote(table)} AS {text}")
+        chosen = ", ".join(f"{DUCKDB.quote(column)} AS k{number}" for number, column in enumerate(columns))
+        present = " AND ".join([*(f"{DUCKDB.quote(column)} IS NOT NULL" for column in columns), *map(_among, within)])
+        text = f"SELECT DISTINCT {chosen} FROM {DUCKDB.quote(name)} WHERE {present} LIMIT {most + 1}"
+        ((count,),) = self._rows(f"CREATE TEMP TABLE {DUCKDB.quote(table)} AS {text}")
         self._tables[table] = ()
         self._keyrings[name, *columns, *within] = found = Keyring(table, count, most, len(columns))
         return found
@@ -242,7 +243,7 @@ class Bench:
         texts = ", ".join(
             f"string_agg(w{number}, {literal(separator)}{order})" for number, (_, separator) in enumerate(places)
         )
-        table = quote(keys.table)
+        table = DUCKDB.quote(keys.table)
         ((odd, count, *found),) = self._rows(
             f"SELECT (SELECT count(*) FROM {table} WHERE {unsayable}), count(*), {texts} "
             f"FROM (SELECT {written}, {columns}, rowid FROM {table}) WHERE {present}"
@@ -251,12 +252,12 @@ class Bench:
 
     def key_values(self, keys: Keyring) -> list[Any]:
         """The keys of one column as Python values."""
-        return [row[0] for row in self._rows(f"SELECT k0 FROM {quote(keys.table)}")]
+        return [row[0] for row in self._rows(f"SELECT k0 FROM {DUCKDB.quote(keys.table)}")]
 
     def key_ranges(self, name: str, column: str, most: int) -> list[tuple[int, int]]:
         """Up to `most` ranges that hold every value of an integer column, split where the widest gaps are."""
         text = f"""
-            WITH d AS (SELECT DISTINCT CAST({quote(column)} AS HUGEINT) AS k FROM {quote(name)}),
+            WITH d AS (SELECT DISTINCT CAST({DUCKDB.quote(column)} AS HUGEINT) AS k FROM {DUCKDB.quote(name)}),
                  g AS (SELECT k, lag(k) OVER (ORDER BY k) AS before FROM d WHERE k IS NOT NULL),
                  cuts AS (SELECT k, before FROM g WHERE before IS NOT NULL ORDER BY k - before DESC, k LIMIT {most - 1})
             SELECT min(k), max(k), (SELECT list(k ORDER BY k) FROM cuts), (SELECT list(before ORDER BY k) FROM cuts)
@@ -266,7 +267,7 @@ class Bench:
 
     def empty(self, name: str) -> None:
         """Take all rows out of a table again."""
-        self._execute(f"DELETE FROM {quote(name)}")
+        self._execute(f"DELETE FROM {DUCKDB.quote(name)}")
 
     def run(self, text: str, params: Mapping[str, Any], limit: int | None) -> tuple[pa.Table, list[Type]]:
         """The answer, and its columns' types. What does not fit into memory is tried once more with one thread."""
@@ -274,12 +275,12 @@ class Bench:
             return self._run(text, params, limit)
         except duckdb.OutOfMemoryException as error:
             if not self._engine.has_threads:
-                raise self._named(error, text) from error
+                raise self._named(error) from error
         with self._engine.single():
             try:
                 return self._run(text, params, limit)
             except duckdb.OutOfMemoryException as error:
-                raise self._named(error, text) from error
+                raise self._named(error) from error
 
     def _run(self, text: str, params: Mapping[str, Any], limit: int | None) -> tuple[pa.Table, list[Type]]:
         import pyarrow
@@ -301,7 +302,7 @@ class Bench:
         except duckdb.OutOfMemoryException:
             raise
         except (duckdb.Error, RuntimeError) as error:
-            raise self._named(error, text) from error
+            raise self._named(error) from error
 
     def _execute(self, text: str, params: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         if self._is_interrupted:
@@ -309,18 +310,18 @@ class Bench:
         try:
             return self._cursor.execute(text, dict(params)) if params else self._cursor.execute(text)
         except (duckdb.Error, RuntimeError) as error:  # an interrupt is a bare RuntimeError
-            raise self._named(error, text) from error
+            raise self._named(error) from error
 
     def _rows(self, text: str, params: Mapping[str, Any] | None = None) -> list[Any]:
         try:
             return self._execute(text, params).fetchall()
         except (duckdb.Error, RuntimeError) as error:  # an interrupt may come while the rows are fetched
-            raise self._named(error, text) from error
+            raise self._named(error) from error
 
-    def _named(self, error: Exception, text: str) -> BaseException:
+    def _named(self, error: Exception) -> BaseException:
         if self._is_interrupted or isinstance(error, duckdb.InterruptException):
             return QueryCancelled()
-        return named_error(error, text)
+        return named_error(error)
 
     def interrupt(self) -> None:
         """Stop what runs; from any thread."""
@@ -335,15 +336,16 @@ class Bench:
             return
         with suppress(duckdb.Error, RuntimeError):
             for name in self._tables:
-                self._connection.execute(f"DROP TABLE IF EXISTS {quote(name)}")
+                self._connection.execute(f"DROP TABLE IF EXISTS {DUCKDB.quote(name)}")
         self._connection.close()
 
 
 def _among(within: Within) -> str:
     """The condition that a row meets one of another table."""
-    where = " AND ".join(map(_among, within.within))
-    found = f"SELECT {quote(within.from_column)} FROM {quote(within.from_fetch)}{f' WHERE {where}' if where else ''}"
-    return f"{quote(within.column)} IN ({found})"
+    conditions = " AND ".join(map(_among, within.within))
+    where = f" WHERE {conditions}" if conditions else ""
+    found = f"SELECT {DUCKDB.quote(within.from_column)} FROM {DUCKDB.quote(within.from_fetch)}{where}"
+    return f"{DUCKDB.quote(within.column)} IN ({found})"
 
 
 def _portable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
@@ -352,7 +354,7 @@ def _portable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
     if not _TEXTUAL.intersection(types):
         return relation
     parts = [
-        f"{f'CAST(#{number} AS VARCHAR)' if type_ in _TEXTUAL else f'#{number}'} AS {quote(name)}"
+        f"{f'CAST(#{number} AS VARCHAR)' if type_ in _TEXTUAL else f'#{number}'} AS {DUCKDB.quote(name)}"
         for number, (name, type_) in enumerate(zip(relation.columns, types, strict=True), 1)
     ]
     return relation.project(", ".join(parts))
@@ -370,8 +372,3 @@ def _kind(value: Any) -> object:
 def literal(text: str) -> str:
     """A text without NUL as a literal of DuckDB's."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def quote(identifier: str) -> str:
-    """An identifier, quoted for DuckDB."""
-    return '"' + identifier.replace('"', '""') + '"'

@@ -28,8 +28,8 @@ _HINTS = {
 }
 
 
-def named_error(error: Exception, text: str) -> FedqError:
-    """The fedq error for a DuckDB error; `location` (a fact) is where in `text` it points: (start, length), or None."""
+def named_error(error: Exception) -> FedqError:
+    """The fedq error for a DuckDB error; `location` (a fact) is where in the text it points, or None."""
     report = _report(error)
     message = _clean(str(report.get("exception_message") or report.get("message") or error))
     facts: dict[str, Any] = {"location": _location(report)}

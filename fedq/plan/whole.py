@@ -18,6 +18,7 @@ from fedq.bind.params import slots
 from fedq.bind.scope import Occurrence
 from fedq.dialects import dialect_of
 from fedq.dialects.base import Dialect, Unsayable
+from fedq.dialects.duckdb import DUCKDB
 from fedq.plan.block import write_block
 from fedq.plan.nodes import Fetch, Plan
 from fedq.sql import Edit, apply_edits
@@ -72,13 +73,13 @@ def _inlined(query: BoundQuery, dialect: Dialect) -> str:
     """The local text, with each table's id replaced by a subquery on the stored table and each parameter by its
     value."""
     edits = []
-    by_id = {'"' + occ.id.replace('"', '""') + '"': occ for occ in query.occurrences}
+    by_id = {DUCKDB.quote(occ.id): occ for occ in query.occurrences}
     for edit in query.edits:
         occurrence = next((occ for key, occ in by_id.items() if edit.text.startswith(key)), None)
         if occurrence is None:
             edits.append(edit)
             continue
-        key = '"' + occurrence.id.replace('"', '""') + '"'
+        key = DUCKDB.quote(occurrence.id)
         edits.append(Edit(edit.start, edit.end, f"({_stored(occurrence, dialect)}){edit.text[len(key) :]}"))
     found = slots(query.text)
     edits += [Edit(slot.start, slot.end, _value(query.params[slot.name or ""], dialect)) for slot in found]

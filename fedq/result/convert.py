@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import DriverMissing, ResultError
 from fedq.result.rows import unique_names
 from fedq.result.values import Cells, python_values, texts
@@ -212,7 +213,7 @@ def to_relation(columns: Sequence[Cells], connection: duckdb.DuckDBPyConnection 
         return relation
     outputs = []
     for name, cells in zip(table.column_names, columns, strict=True):
-        quoted = '"' + name.replace('"', '""') + '"'
+        quoted = DUCKDB.quote(name)
         outputs.append(f"CAST({quoted} AS {cells.type.name}) AS {quoted}" if cells.type.name in _CAST_BACK else quoted)
     return relation.project(", ".join(outputs))
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fedq.bind.resolve import FRAMES, Placing
+from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery, NotAllowed
 from fedq.fetch.writer import Conflict
 from fedq.sql import exp
@@ -121,18 +122,14 @@ def _update_there(
 
 def _query(statement: Statement, conflict: OnConflict, target: Target) -> str:
     """The query of the rows that are there: their keys, the new values, and whether they are changed."""
-    alias = _quoted(statement.alias)
+    alias = DUCKDB.quote(statement.alias)
     condition = conflict.condition or "true"
-    keys = [f"{alias}.{_quoted(column.name)}" for column in target.identity]
+    keys = [f"{alias}.{DUCKDB.quote(column.name)}" for column in target.identity]
     new = [f"CASE WHEN ({condition}) THEN ({each.expression}) END" for each in conflict.assignments]
     outputs = ", ".join(f'{each} AS "fedq {number}"' for number, each in enumerate([*keys, *new, f"({condition})"]))
     match = " AND ".join(
-        f"{alias}.{_quoted(column.name)} = {_quoted(EXCLUDED)}.{_quoted(excluded(column.name))}"
+        f"{alias}.{DUCKDB.quote(column.name)} = {DUCKDB.quote(EXCLUDED)}.{DUCKDB.quote(excluded(column.name))}"
         for column in target.identity
     )
-    frame = f"{FRAMES}.{_FRAME} AS {_quoted(EXCLUDED)}"
+    frame = f"{FRAMES}.{_FRAME} AS {DUCKDB.quote(EXCLUDED)}"
     return f"SELECT {outputs} FROM {statement.written} AS {alias}, {frame} WHERE {match}"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery
 from fedq.write.desk import Target
+from fedq.write.fit import shown
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,7 +48,9 @@ def refuse_twins(data: pa.Table, target: Target, connection: duckdb.DuckDBPyConn
     key = _key(target)
     connection.register(_INCOMING, data)
     try:
-        twin = connection.execute(f"SELECT {key} FROM {_INCOMING} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchall()
+        found = connection.sql(f"SELECT {key} FROM {_INCOMING} GROUP BY ALL HAVING count(*) > 1 LIMIT 1")
+        values = (shown(f"#{place}", str(type_)) for place, type_ in enumerate(found.types, 1))
+        twin = found.project(", ".join(values)).fetchall()
     finally:
         connection.unregister(_INCOMING)
     if twin:
@@ -69,7 +73,7 @@ def first_of_each(data: pa.Table, target: Target, connection: duckdb.DuckDBPyCon
 
 
 def _key(target: Target) -> str:
-    return ", ".join('"' + name.replace('"', '""') + '"' for name in target.key)
+    return ", ".join(map(DUCKDB.quote, target.key))
 
 
 def check_key(data: pa.Table, target: Target) -> None:

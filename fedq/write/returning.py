@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fedq.bind.resolve import FRAMES, Placing
+from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import DatabaseError, NotAllowed
 from fedq.write.desk import Target
 from fedq.write.statement import Statement
@@ -59,8 +60,8 @@ def return_rows(
         raise NotAllowed(message, sql=statement.text, hint=hint)
     logical = {column.physical: column.name for column in target.identity}
     frame = keys.select(list(target.key)).rename_columns([logical[name] for name in target.key])
-    alias = _quoted(statement.alias)
-    found = [_quoted(name) for name in frame.column_names]
+    alias = DUCKDB.quote(statement.alias)
+    found = [DUCKDB.quote(name) for name in frame.column_names]
     match = " AND ".join(f"written.{name} = {alias}.{name}" for name in found)
     condition = f"EXISTS (SELECT 1 FROM {FRAMES}.{_FRAME} AS written WHERE {match})"
     if len(found) == 1:
@@ -72,7 +73,3 @@ def return_rows(
         hint = "Nothing was written. It gives a row for each; a trigger may have changed their keys."
         raise DatabaseError(message, hint=hint, database=target.database)
     around.returned = result
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from fedq.bind.resolve import FRAMES
 from fedq.bind.scope import ORIGIN
 from fedq.catalog.schema import Column
 from fedq.catalog.suggest import nearest
+from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery, ParameterError, TableNotFound
 from fedq.fetch.writer import unfit
 from fedq.sql import exp, parse
@@ -29,7 +30,6 @@ from fedq.write.written import Written
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Mode = Literal["append", "upsert", "replace"]
 _MODES = ("append", "upsert", "replace")
 
 
@@ -71,10 +71,10 @@ def write(
 
 def _node(table: str) -> tuple[exp.Table, str]:
     """The name as a table of a text, so that errors can point at it."""
-    if not table.strip():
+    if not isinstance(table, str) or not table.strip():
         raise ParameterError("the table must be named by a text", hint='write(rows, "orders")')
     is_simple = re.fullmatch(r'(\w+|"(?:[^"]|"")+")(\.(\w+|"(?:[^"]|"")+")){0,2}', table)
-    quoted = table if is_simple else '"' + table.replace('"', '""') + '"'
+    quoted = table if is_simple else DUCKDB.quote(table)
     text = f"from {quoted}"
     found = parse(text)[0].find(exp.Table)
     if found is None:

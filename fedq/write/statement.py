@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import NotAllowed, SQLSyntaxError
 from fedq.sql import Edit, Token, TokenType, apply_edits, exp, parse, span_of, tokenize
 
@@ -26,6 +27,7 @@ _CONSTANT = (
 )  # fmt: skip
 #: the rows that an INSERT … ON CONFLICT would insert, as its query of the rows that are there calls them
 EXCLUDED = "fedq excluded"
+_SOME = "Choose them by their key: WHERE id IN (SELECT id FROM t … ORDER BY … LIMIT …)."
 _HINT = "execute() takes INSERT, UPDATE and DELETE; anything else goes to one database as written, with native=."
 
 
@@ -76,7 +78,6 @@ class Statement:
     others: str = ""
     """The FROM of an UPDATE, the USING of a DELETE."""
     condition: str = ""
-    condition_tree: exp.Expr | None = None
     returning: str = ""
 
     @property
@@ -183,8 +184,7 @@ def _edits(tree: exp.Expr) -> list[Edit]:
     for column in tree.find_all(exp.Column):
         span = span_of(column.this, column.args.get("table"))
         if column.table.lower() == "excluded" and span is not None:
-            name = excluded(column.name).replace('"', '""')
-            edits.append(Edit(*span, f'"{EXCLUDED}"."{name}"'))
+            edits.append(Edit(*span, f"{DUCKDB.quote(EXCLUDED)}.{DUCKDB.quote(excluded(column.name))}"))
     return edits
 
 
@@ -201,6 +201,7 @@ def _update(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> Statement:
     target = tree.this
     if not isinstance(target, exp.Table) or target.args.get("joins"):
         raise NotAllowed("UPDATE changes one table", hint="Write UPDATE t SET … FROM others WHERE ….", sql=text)
+    _refuse_limit("UPDATE", text, tree)
     start = _first(tokens, "SET", after=_first(tokens, "UPDATE")) + 1
     others = _first(tokens, "FROM", after=start, not_after="DISTINCT", default=len(tokens))
     where = _first(tokens, "WHERE", after=min(others, start), default=len(tokens))
@@ -213,7 +214,6 @@ def _update(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> Statement:
     return Statement(
         "update", text, target, target.alias_or_name, prefix=_prefix(text, tokens, "UPDATE"), assignments=assignments,
         others=_slice(text, tokens, others + 1, where), condition=_slice(text, tokens, where + 1, len(tokens)),
-        condition_tree=tree.args["where"].this if tree.args.get("where") else None,
     )  # fmt: skip
 
 
@@ -234,8 +234,9 @@ def _equals(tokens: Sequence[Token]) -> int:
 
 def _delete(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> Statement:
     target = tree.this
-    if not isinstance(target, exp.Table) or tree.args.get("tables") or tree.args.get("limit") or tree.args.get("order"):
+    if not isinstance(target, exp.Table) or tree.args.get("tables"):
         raise NotAllowed("DELETE removes rows of one table", hint="Write DELETE FROM t USING others WHERE ….", sql=text)
+    _refuse_limit("DELETE", text, tree)
     start = _first(tokens, "DELETE")
     using = _first(tokens, "USING", after=start, default=len(tokens))
     where = _first(tokens, "WHERE", after=start, default=len(tokens))
@@ -243,12 +244,21 @@ def _delete(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> Statement:
     return Statement(
         "delete", text, target, target.alias_or_name, prefix=_prefix(text, tokens, "DELETE"),
         others=_slice(text, tokens, using + 1, where), condition=_slice(text, tokens, where + 1, len(tokens)),
-        condition_tree=tree.args["where"].this if tree.args.get("where") else None,
     )  # fmt: skip
 
 
+def _refuse_limit(verb: str, text: str, tree: exp.Expr) -> None:
+    """DuckDB has neither; as a part of the condition they would mean something by chance."""
+    word = next((word for word in ("ORDER", "LIMIT") if tree.args.get(word.lower())), None)
+    if word is not None:
+        raise NotAllowed(f"{verb} has no {'ORDER BY' if word == 'ORDER' else word}", hint=_SOME, sql=text)
+
+
 def _truncate(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> Statement:
-    [target] = tree.expressions
+    [target, *others] = tree.expressions
+    if others or target.args.get("only") or any(value for name, value in tree.args.items() if name != "expressions"):
+        hint = "Write TRUNCATE t; what else the database can do goes to it as written, with native=."
+        raise NotAllowed("TRUNCATE empties one table, without options", hint=hint, sql=text)
     return Statement("delete", text, target, target.alias_or_name)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedq.bind.resolve import Placing
 from fedq.catalog.schema import Column
+from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import FedqError
 from fedq.fetch.writer import Change
 from fedq.plan.nodes import Select
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 def rows_query(statement: Statement, target: Target, expressions: Sequence[str]) -> str:
     """The query of the rows that a statement is about: what tells them apart, and these expressions."""
-    alias = '"' + statement.alias.replace('"', '""') + '"'
-    chosen = [f'{alias}."{column.name.replace(chr(34), chr(34) * 2)}"' for column in target.identity]
+    alias = DUCKDB.quote(statement.alias)
+    chosen = [f"{alias}.{DUCKDB.quote(column.name)}" for column in target.identity]
     outputs = ", ".join(f'({each}) AS "fedq {number}"' for number, each in enumerate([*chosen, *expressions]))
     source = f"{statement.written} AS {alias}" if statement.target.alias else statement.written
     parts = [

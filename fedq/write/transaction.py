@@ -50,7 +50,7 @@ class Transaction:
 
     def __init__(self, desk: Desk, *, is_atomic: bool = True, is_alone: bool = False) -> None:
         self.desk = desk
-        self._is_atomic, self._is_alone = is_atomic, is_alone
+        self._is_atomic = is_atomic
         self._gid = None if is_alone else new_gid()
         self._writers: dict[str, Writer] = {}
         self._failure: BaseException | None = None

@@ -15,7 +15,7 @@ import pytest
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Unsayable
-from fedq.dialects.mysql import MYSQL, may_be_unrepresentable, type_of
+from fedq.dialects.mysql import MYSQL, type_of
 from fedq.fetch.mysql.source import MySQLSource
 from fedq.types import BIGINT, VARCHAR, Comparison, Type
 from tests.fetch.mysql_support import described, expression, native, read, source_on
@@ -273,8 +273,3 @@ def test_columns_that_a_catalog_declares_nocase_are_left_to_it() -> None:
     assert MYSQL.by_bytes("s", column) is None
     assert MYSQL.like("s", column, "'x'") is None
     assert MYSQL.keys("s", column, ["'x'", "'y'"]) == "s IN ('x', 'y')"
-
-
-def test_what_may_be_unrepresentable() -> None:
-    assert [name for name in ("date", "datetime(6)", "timestamp", "decimal(39,2)", "decimal(38,2)", "int(11)", "time")
-            if may_be_unrepresentable(name)] == ["date", "datetime(6)", "timestamp", "decimal(39,2)"]  # fmt: skip

@@ -19,6 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import (
     ComputeError,
     ConnectionFailed,
@@ -170,7 +171,7 @@ class DuckDBSession:
         types = [str(type_) for type_ in relation.types]
         if not any(type_ in CASTS for type_ in types):
             return relation
-        names = ['"' + name.replace('"', '""') + '"' for name in relation.columns]
+        names = [DUCKDB.quote(name) for name in relation.columns]
         outputs = [
             f"CAST(#{number} AS {CASTS[type_]}) AS {name}" if type_ in CASTS else f"#{number} AS {name}"
             for number, (type_, name) in enumerate(zip(types, names, strict=True), 1)

@@ -17,6 +17,8 @@ from functools import cache
 import duckdb
 import pyarrow as pa
 
+from fedq.dialects.duckdb import DUCKDB
+
 _BATCH_ROWS = 65_536
 _lock = threading.Lock()
 
@@ -27,7 +29,7 @@ def in_common_form(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     if any(_is_opaque(field.type) for field in found):
         with _lock:
             cursor = _exporter().cursor()
-        names = ", ".join('"' + name.replace('"', '""') + '"' for name in found.names)
+        names = ", ".join(map(DUCKDB.quote, found.names))
         return cursor.from_arrow(reader).project(names).to_arrow_reader(_BATCH_ROWS)
     schema = pa.schema([pa.field(field.name, _common(field.type)) for field in found])
     if schema.types == found.types:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 
+from fedq.dialects.duckdb import DUCKDB
 from fedq.fetch.source import Output
 from fedq.types import Type, parse_type
 
@@ -99,6 +100,6 @@ def _guarded(sql: str, value: str, test: str, reason: str, number: int, policy: 
 
 def unfit(column: int | str, sql: str, reason: str) -> str:
     """An expression that raises what `UNFIT` matches: the output by number or name, the reason, the value's text."""
-    said = str(column) if isinstance(column, int) else '"' + column.replace('"', '""') + '"'
+    said = str(column) if isinstance(column, int) else DUCKDB.quote(column)
     message = f"fedq-unfit {said} {reason.replace('|', '/')}|".replace("'", "''")
     return f"error('{message}' || left(CAST({sql} AS VARCHAR), {_LONGEST}))"

@@ -6,7 +6,7 @@ b"\\x00"  →  00, read by UNHEX(@c0), or X'00'      1.5 (a double)  →  1.5e0 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -68,15 +68,13 @@ def wrapped(column: Column, type_: pa.DataType, variable: str) -> str | None:
     return None
 
 
-def literals(data: pa.Table, columns: Sequence[Column]) -> list[list[str]]:
+def literals(data: pa.Table) -> list[list[str]]:
     """The rows of a table as literals."""
-    lists = []
-    for column, array in zip(columns, data.columns, strict=True):
-        lists.append(_column(array.combine_chunks(), column))
-    return [list(row) for row in zip(*lists, strict=True)]
+    columns = [_column(array.combine_chunks()) for array in data.columns]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
-def _column(array: pa.Array, column: Column) -> list[str]:
+def _column(array: pa.Array) -> list[str]:
     type_, values = array.type, texts(array).to_pylist()
     make: Callable[[str], str]
     if pa.types.is_binary(type_):

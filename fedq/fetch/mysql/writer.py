@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from fedq.catalog.schema import Column, TableSchema
+from fedq.catalog.schema import TableSchema
 from fedq.dialects.mysql import MYSQL, SQL_MODE, character_set
 from fedq.errors import ConnectionLost, DatabaseError, FedqError, ReadOnlyError, ValueNotRepresentable
 from fedq.fetch import tabtext
@@ -150,7 +150,7 @@ class MySQLWriter:
                 self._has_local = False
         names = ", ".join(map(MYSQL.quote, data.column_names))
         rows = 0
-        for values in self._tuples(schema, data):
+        for values in self._tuples(data):
             rows += self._run(f"INSERT INTO {_table(schema)} ({names}) VALUES {values}")
         return rows
 
@@ -202,7 +202,7 @@ class MySQLWriter:
         names = ", ".join(map(MYSQL.quote, data.column_names))
         match = _match(schema, key, key)
         for piece in slices(data.combine_chunks(), _JOINED):
-            [stage] = self._stages(schema, piece)
+            [stage] = self._stages(piece)
             if rest:
                 sets = ", ".join(f"t.{MYSQL.quote(name)} = s.{MYSQL.quote(name)}" for name in rest)
                 found = self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
@@ -220,25 +220,24 @@ class MySQLWriter:
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""
         self._check(schema, values)
-        data, columns = keyed(schema, keys, values)
+        data, _ = keyed(schema, keys, values)
         sets = ", ".join(f"t.{MYSQL.quote(name)} = s.v{index}" for index, name in enumerate(values.column_names))
         match = _match(schema, keys.column_names, data.column_names[: keys.num_columns])
         return sum(
-            self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
-            for stage in self._stages(schema, data, columns)
+            self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}") for stage in self._stages(data)
         )
 
     def delete(self, schema: TableSchema, keys: pa.Table) -> int:
         """Delete the rows of these keys."""
-        columns, rows = columns_of(schema, keys), 0
+        rows = 0
         if set(schema.key) <= set(keys.column_names) and schema.key:
             names = ", ".join(MYSQL.quote(name) for name in keys.column_names)
             for piece in slices(keys.combine_chunks(), _KEYS):
-                found = ", ".join(f"({', '.join(row)})" for row in outgoing.literals(piece, columns))
+                found = ", ".join(f"({', '.join(row)})" for row in outgoing.literals(piece))
                 rows += self._run(f"DELETE FROM {_table(schema)} WHERE ({names}) IN ({found})")
             return rows
         match = _match(schema, keys.column_names, keys.column_names)
-        for stage in self._stages(schema, keys):
+        for stage in self._stages(keys):
             rows += self._run(f"DELETE t FROM {_table(schema)} t JOIN {stage} ON {match}")
         return rows
 
@@ -254,7 +253,7 @@ class MySQLWriter:
         sets = [f"t.{MYSQL.quote(name)} = s.v{index}" for index, name in enumerate(change.computed)]
         if (constants := change.constants) is not None:
             self._check(schema, constants)
-            [values] = outgoing.literals(constants, columns_of(schema, constants))
+            [values] = outgoing.literals(constants)
             sets += [
                 f"t.{MYSQL.quote(name)} = {value}" for name, value in zip(constants.column_names, values, strict=True)
             ]
@@ -268,23 +267,22 @@ class MySQLWriter:
         """One statement; the server takes no two."""
         return self._run(sql)
 
-    def _stages(self, schema: TableSchema, data: pa.Table, columns: Sequence[Column] = ()) -> Iterator[str]:
+    def _stages(self, data: pa.Table) -> Iterator[str]:
         """The rows as derived tables `s`, some hundreds each."""
-        columns = columns or columns_of(schema, data)
         for piece in slices(data.combine_chunks(), _JOINED):
-            rows = iter(outgoing.literals(piece, columns))
+            rows = iter(outgoing.literals(piece))
             first = ", ".join(
                 f"{value} AS {MYSQL.quote(name)}" for value, name in zip(next(rows), data.column_names, strict=True)
             )
             selects = [f"SELECT {first}", *("SELECT " + ", ".join(row) for row in rows)]
             yield f"({' UNION ALL '.join(selects)}) s"
 
-    def _tuples(self, schema: TableSchema, data: pa.Table) -> Iterator[str]:
+    def _tuples(self, data: pa.Table) -> Iterator[str]:
         """The rows as `(1, 'x'), (2, 'y')`, a megabyte at a time."""
         parts: list[str] = []
         size = 0
         for piece in slices(data.combine_chunks(), 10_000):
-            for row in outgoing.literals(piece, columns_of(schema, data)):
+            for row in outgoing.literals(piece):
                 part = f"({', '.join(row)})"
                 if parts and size + len(part) > _STATEMENT:
                     yield ", ".join(parts)
@@ -317,7 +315,7 @@ class MySQLWriter:
                 wire.is_broken = True
                 raise ConnectionLost(f"database {self.name!r}: the server asks for a file", database=self.name)
             if first[0] != 0:
-                raise self._has_rows(first)
+                raise self._has_rows()
             wire._ended(first)
             return length_encoded(first, 1)[0] or 0
         except (MySQLError, TimeoutError, OSError) as error:
@@ -346,7 +344,7 @@ class MySQLWriter:
         if self._kills >= _KILLS:
             link.shut_down()
 
-    def _has_rows(self, first: bytes) -> FedqError:
+    def _has_rows(self) -> FedqError:
         self.link.wire.is_broken = True
         return DatabaseError(f"database {self.name!r}: the statement returns rows", hint="Use query(native=…).")
 
