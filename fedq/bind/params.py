@@ -12,7 +12,6 @@ struct literals alone.
 from __future__ import annotations
 
 import datetime as dt
-import difflib
 import enum
 import re
 import uuid
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from fedq.catalog.suggest import nearest
 from fedq.errors import ParameterError
 from fedq.sql import Edit, Token, TokenType, apply_edits, tokenize
 
@@ -168,16 +168,16 @@ def _named(sql: str, found: Sequence[Slot], params: dict[str, Any]) -> list[tupl
             )
             raise ParameterError(message, sql=sql, span=(slot.start, slot.end), hint=hint)
         if slot.name not in params:
-            near = difflib.get_close_matches(slot.name, params, 1)
-            hint = f"Did you mean :{near[0]}?" if near else f'Pass it: params={{"{slot.name}": …}}.'
+            near = nearest(slot.name, params)
+            hint = f"Did you mean :{near}?" if near else f'Pass it: params={{"{slot.name}": …}}.'
             message = f"parameter :{slot.name} has no value"
             raise ParameterError(message, sql=sql, span=(slot.start, slot.end), hint=hint, parameter=slot.name)
         values.append((slot.name, params[slot.name]))
     unused = [name for name in params if name not in {slot.name for slot in found}]
     if unused:
         used = [slot.name for slot in found if slot.name]
-        near = difflib.get_close_matches(unused[0], used, 1)
-        hint = f"Did you mean :{near[0]}?" if near else "Remove it from params, or use it in the query."
+        near = nearest(unused[0], used)
+        hint = f"Did you mean :{near}?" if near else "Remove it from params, or use it in the query."
         raise ParameterError(f"parameter {unused[0]!r} is not in the query", hint=hint, parameter=unused[0])
     return values
 

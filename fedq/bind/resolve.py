@@ -9,13 +9,13 @@ wrong answer on the day the second table appears.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fedq.catalog.model import Catalog, Database, TableEntry
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
+from fedq.catalog.suggest import nearest
 from fedq.errors import AmbiguousTable, CatalogError, InvalidQuery, TableNotFound
 from fedq.sql import exp, span_of
 from fedq.types import Comparison, parse_type
@@ -220,8 +220,8 @@ def _with_policy(column: Column) -> Column:
 
 def _no_such_column(name: str, place: str, entry: TableEntry | None, wanted: str, schema: TableSchema) -> CatalogError:
     names = [column.physical for column in schema.columns]
-    near = difflib.get_close_matches(wanted, names, 1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"It has: {', '.join(names[:12])}."
+    near = nearest(wanted, names)
+    hint = f"Did you mean {near!r}?" if near else f"It has: {', '.join(names[:12])}."
     where = f" ({entry.place})" if entry else ""
     return CatalogError(
         f"table {name!r} in database {place!r} has no column {wanted!r}{where}", hint=hint, table=name, column=wanted
@@ -236,10 +236,10 @@ def _missing(text: str, want: _Wanted, lookup: Lookup) -> TableNotFound:
         database for database, _ in lookup.databases_with(PhysicalTable(None, want.name)) if database != want.database
     ]
     names = [name.rpartition(".")[2] for name in lookup.known_names()]
-    near = difflib.get_close_matches(want.name, names, 1)
+    near = nearest(want.name, names)
     hint = (
-        f"Did you mean {near[0]!r}?"
-        if near and near[0].lower() != want.name.lower()
+        f"Did you mean {near!r}?"
+        if near and near.lower() != want.name.lower()
         else "`fedq tables` lists what there is."
     )
     if others:
@@ -251,13 +251,8 @@ def _missing(text: str, want: _Wanted, lookup: Lookup) -> TableNotFound:
 
 
 def _not_found(text: str, node: exp.Table, name: str, lookup: Lookup, catalog: Catalog) -> TableNotFound:
-    names = list(
-        dict.fromkeys(
-            [*(entry.name for entry in catalog.tables.values() if not entry.is_pattern), *lookup.known_names()]
-        )
-    )
-    near = difflib.get_close_matches(name.lower(), [known.lower() for known in names], 1, 0.6)
-    suggestion = next((known for known in names if near and known.lower() == near[0]), None)
+    names = [*(entry.name for entry in catalog.tables.values() if not entry.is_pattern), *lookup.known_names()]
+    suggestion = nearest(name, names)
     where = f"catalog {catalog.file.rpartition('/')[2]}" if catalog.file else "the catalog"
     hint = (
         f"Did you mean {suggestion!r}?"
@@ -269,8 +264,8 @@ def _not_found(text: str, node: exp.Table, name: str, lookup: Lookup, catalog: C
 
 
 def _unknown_database(name: str, catalog: Catalog, text: str, span: tuple[int, int] | None) -> TableNotFound:
-    near = difflib.get_close_matches(name, catalog.databases, 1)
-    hint = f"Did you mean {near[0]!r}?" if near else f"There is {_listing(list(catalog.databases))}."
+    near = nearest(name, catalog.databases)
+    hint = f"Did you mean {near!r}?" if near else f"There is {_listing(list(catalog.databases))}."
     return TableNotFound(f"there is no database {name!r}", sql=text, span=span, hint=hint, database=name)
 
 

@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import keyword
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
+from fedq.catalog.suggest import nearest
 from fedq.errors import ResultError
 
 
@@ -102,10 +102,9 @@ def find_column(columns: Sequence[str], name: str) -> int:
                 hint="Give them different names with AS in the query, or ask by position.",
                 column=name,
             )
-    close = difflib.get_close_matches(name.lower(), [column.lower() for column in columns], n=1)
-    nearest = next((column for column in columns if close and column.lower() == close[0]), None)
+    near = nearest(name, columns)
     listed = ", ".join(columns[:12]) + (", …" if len(columns) > 12 else "")
-    hint = f"Did you mean {nearest!r}?" if nearest is not None else f"It has {listed or 'no columns'}."
+    hint = f"Did you mean {near!r}?" if near is not None else f"It has {listed or 'no columns'}."
     raise ResultError(f"the result has no column {name!r}", hint=hint, column=name)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import difflib
 import importlib
 import sys
 import threading
@@ -18,6 +17,7 @@ from IPython.display import DisplayHandle, display
 from traitlets import Bool, Float, Integer
 from traitlets.config import Configurable
 
+from fedq.catalog.suggest import nearest
 from fedq.errors import CatalogError, CatalogWarning, FedqError, FedqWarning, NotAllowed, ParameterError, SQLSyntaxError
 from fedq.show import options, render
 from fedq.show.options import Options, Request
@@ -205,8 +205,8 @@ class FedqMagics(Magics):
             "move": self._move,
         }
         if name not in commands:
-            near = difflib.get_close_matches(name, commands, n=1)
-            hint = f"Did you mean :{near[0]}?" if near else f"There are {', '.join(f':{known}' for known in commands)}."
+            near = nearest(name, commands)
+            hint = f"Did you mean :{near}?" if near else f"There are {', '.join(f':{known}' for known in commands)}."
             raise ParameterError(f"%fedq has no command :{name}", hint=hint)
         value = self._noted(request.options, lambda: commands[name](argument.strip(), request.options))
         if request.target is None:
@@ -342,7 +342,7 @@ class _Warming(threading.Thread):
                 return
             try:
                 importlib.import_module(name)
-            except Exception:
+            except Exception:  # whatever it is, the query that needs the module says it
                 return
 
     def _finish(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fedq.catalog.suggest import nearest
 from fedq.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def parameter_values(sql: str, given: Mapping[str, Any], variables: Mapping[str,
 
 
 def _undefined(sql: str, slot: Slot, known: list[str]) -> ParameterError:
-    near = difflib.get_close_matches(slot.name or "", known, n=1)
-    hint = f"Did you mean :{near[0]}?" if near else f"Set a variable {slot.name}, or pass -p {slot.name}=VALUE."
+    near = nearest(slot.name or "", known)
+    hint = f"Did you mean :{near}?" if near else f"Set a variable {slot.name}, or pass -p {slot.name}=VALUE."
     message = f":{slot.name} is not defined"
     return ParameterError(message, hint=hint, sql=sql, span=(slot.start, slot.end), parameter=slot.name)
 

@@ -10,7 +10,6 @@ instead of an error that says which option was meant.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from fedq.catalog.suggest import nearest
 from fedq.errors import ParameterError
 
 FORMS = ("result", "pandas", "polars", "arrow", "dicts", "relation")
@@ -165,8 +165,8 @@ def _take(line: str, match: re.Match[str], values: dict[str, Any]) -> int:
     flag, at = match[1], match.end()
     option = BY_FLAG.get(flag)
     if option is None:
-        near = difflib.get_close_matches(flag, list(BY_FLAG), n=1)
-        hint = f"Did you mean {near[0]}?" if near else "%fedq? lists the options; SQL starts after the last one."
+        near = nearest(flag, BY_FLAG)
+        hint = f"Did you mean {near}?" if near else "%fedq? lists the options; SQL starts after the last one."
         raise ParameterError(f"%fedq has no option {flag}", hint=hint, option=flag)
     if not option.metavar:
         if line[at : at + 1] not in ("", " ", "\t"):
@@ -197,8 +197,8 @@ def convert(option: Option, text: str) -> Any:
         ParameterError: it is none of the choices, or not a number.
     """
     if option.choices and text not in option.choices:
-        near = difflib.get_close_matches(text, option.choices, n=1)
-        hint = f"Did you mean {near[0]}?" if near else f"It can be {', '.join(option.choices)}."
+        near = nearest(text, option.choices)
+        hint = f"Did you mean {near}?" if near else f"It can be {', '.join(option.choices)}."
         raise ParameterError(f"{option.flag} cannot be {text!r}", hint=hint, option=option.flag)
     try:
         return option.convert(text)

@@ -5,7 +5,6 @@ Each comes as text for terminals and as HTML for notebooks; nothing here decides
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
 import traceback
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fedq import errors
+from fedq.catalog.suggest import nearest
 from fedq.errors import FedqError, FedqWarning, ParameterError, QueryCancelled
 from fedq.result.draw import grid_of, grid_text, visible
 from fedq.result.html import escape, grid_html, wrapped
@@ -119,8 +119,8 @@ def code_help(code: str) -> Shown:
     by_name = {kind.__name__.upper(): kind for kind in codes.values()}
     found = codes.get(wanted) or by_name.get(wanted)
     if found is None:
-        near = difflib.get_close_matches(wanted, [*codes, *by_name], n=1)
-        hint = f"Did you mean {near[0]}?" if near else "%fedq :help lists them."
+        near = nearest(wanted, [*codes, *by_name])
+        hint = f"Did you mean {near}?" if near else "%fedq :help lists them."
         raise ParameterError(f"there is no error code {code}", hint=hint)
     return _text_block(f"{found.code} {found.__name__}\n{inspect.cleandoc(found.__doc__ or '')}")
 
