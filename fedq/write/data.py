@@ -23,6 +23,7 @@ def to_arrow(data: Any) -> pa.Table:
 
     try:
         if type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
+            _refuse_twice(data.columns)
             table = pyarrow.Table.from_pandas(data, preserve_index=False)
         elif hasattr(data, "__arrow_c_stream__"):
             table = pyarrow.table(data)
@@ -35,6 +36,15 @@ def to_arrow(data: Any) -> pa.Table:
     except (pyarrow.ArrowException, TypeError) as error:
         raise ParameterError(f"the rows cannot be made an Arrow table: {error}", hint=_HINT) from error
     return _decoded(table)
+
+
+def _refuse_twice(names: Any) -> None:
+    """Of what Arrow says as a bare ValueError."""
+    twice = names[names.duplicated()]
+    if len(twice):
+        raise ParameterError(
+            f"the rows have two columns {str(twice[0])!r}", hint="Rename one of them, or leave it out."
+        )
 
 
 def _of_dicts(rows: Sequence[Any]) -> pa.Table:

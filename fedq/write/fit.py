@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _INCOMING = "fedq_incoming"
 _NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)"
 _TEXTS = ("text", "uuid", "json")
+_NOT_FOR_PYTHON = ("TIMESTAMPTZ", "TIME ZONE", "TIMESTAMP_NS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,8 @@ def _check(name: str, source: Type, column: Column, place: Place, connection: du
 
     test = f"{name} IS NOT NULL AND NOT coalesce({_is_same(name, source, column.type)}, false)"
     sql = (
-        f"SELECT row, {name} FROM (SELECT row_number() OVER () - 1 AS row, {name} FROM {_INCOMING}) "
+        f"SELECT row, {as_told(name, str(source))} "
+        f"FROM (SELECT row_number() OVER () - 1 AS row, {name} FROM {_INCOMING}) "
         f"WHERE {test} ORDER BY row LIMIT 1"
     )
     try:
@@ -132,6 +134,15 @@ def _check(name: str, source: Type, column: Column, place: Place, connection: du
         ) from error
     if found:
         raise unfit(place.database, place.table, column, found[0][0], found[0][1], _reason(source, column.type))
+
+
+def as_told(name: str, type_: str) -> str:
+    """A column as Python is told its values: as text where `datetime` is less exact, or DuckDB would ask for pytz.
+
+    >>> as_told("c0", "TIMESTAMPTZ"), as_told("c0", "DATE")
+    ('CAST(c0 AS VARCHAR)', 'c0')
+    """
+    return f"CAST({name} AS VARCHAR)" if any(word in type_ for word in _NOT_FOR_PYTHON) else name
 
 
 def _reason(source: Type, target: Type) -> str:

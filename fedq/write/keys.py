@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery
 from fedq.write.desk import Target
-from fedq.write.fit import shown
+from fedq.write.fit import as_told
 
 if TYPE_CHECKING:
     import duckdb
@@ -49,7 +49,7 @@ def refuse_twins(data: pa.Table, target: Target, connection: duckdb.DuckDBPyConn
     connection.register(_INCOMING, data)
     try:
         found = connection.sql(f"SELECT {key} FROM {_INCOMING} GROUP BY ALL HAVING count(*) > 1 LIMIT 1")
-        values = (shown(f"#{place}", str(type_)) for place, type_ in enumerate(found.types, 1))
+        values = (as_told(f"#{place}", str(type_)) for place, type_ in enumerate(found.types, 1))
         twin = found.project(", ".join(values)).fetchall()
     finally:
         connection.unregister(_INCOMING)

@@ -57,7 +57,7 @@ def write(
     is_told = placing.of(node.name) is not None or node.args.get("db") is not None
     groups = _by_origin(rows, () if is_told else _homes(desk, data, table), is_told=is_told)
 
-    def work(around: Transaction) -> tuple[int, tuple[str, ...]]:
+    def _work(around: Transaction) -> tuple[int, tuple[str, ...]]:
         total, places = 0, []
         for home, part in groups:
             here = placing if home is None else placing.narrowed({node.name: home})
@@ -66,10 +66,10 @@ def write(
             places.append(target.database)
         return total, tuple(dict.fromkeys(places))
 
-    return in_transaction(desk, work, seconds)
+    return in_transaction(desk, _work, seconds)
 
 
-def _node(table: str) -> tuple[exp.Table, str]:
+def _node(table: object) -> tuple[exp.Table, str]:
     """The name as a table of a text, so that errors can point at it."""
     if not isinstance(table, str) or not table.strip():
         raise ParameterError("the table must be named by a text", hint='write(rows, "orders")')

@@ -162,6 +162,12 @@ def test_a_duplicate_key_leaves_nothing_behind(place: Place) -> None:
         ("", fedq.SQLSyntaxError),
         ("insert into items (id) values (:id)", fedq.ParameterError),
         ("insert into items (id) values (default)", fedq.NotAllowed),
+        ("update items set moment = timestamptz '2024-01-01 00:00:00+00'", fedq.ValueNotRepresentable),
+        ("update items set name = 'x' where id > 1 order by id", fedq.NotAllowed),
+        ("update items set name = 'x' limit 1", fedq.NotAllowed),
+        ("delete from items where id > 1 limit 1", fedq.NotAllowed),
+        ("truncate items, bare", fedq.NotAllowed),
+        ("truncate items restart identity", fedq.NotAllowed),
     ],
 )
 def test_what_cannot_be_done_is_said_by_name(place: Place, sql: str, error: type[fedq.FedqError]) -> None:

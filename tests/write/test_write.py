@@ -130,6 +130,18 @@ def test_floats_and_texts_where_they_fit(place: Place) -> None:
         ([{"id": 7}, {"id": 7}], fedq.DatabaseError, ""),
         ([{"id": 5, "name": 1}, {"id": 6, "name": "x"}], fedq.ParameterError, "several kinds"),
         ([1, 2], fedq.ParameterError, "dict"),
+        (
+            [{"id": 5, "moment": dt.datetime(2024, 1, 1, tzinfo=dt.UTC)}],
+            fedq.ValueNotRepresentable,
+            "01-01 00:00:00+00",
+        ),
+        (
+            [{"id": 5, "day": dt.datetime(2024, 1, 1, 5, tzinfo=dt.UTC)}],
+            fedq.ValueNotRepresentable,
+            "01-01 05:00:00+00",
+        ),
+        (pd.DataFrame({"id": [5], "moment": [pd.Timestamp(1, unit="ns")]}), fedq.ValueNotRepresentable, ".000000001"),
+        (pd.DataFrame([[5, 6]], columns=["id", "id"]), fedq.ParameterError, "two columns 'id'"),
         ("text", fedq.ParameterError, "rows"),
         (5, fedq.ParameterError, "rows"),
     ],
@@ -166,6 +178,15 @@ def test_upsert_needs_a_key_that_is_there_once(place: Place) -> None:
         place.fed.write([{"n": 1}], "bare", mode="upsert")
 
 
+@pytest.mark.parametrize("place", ["postgres", "duckdb"], indirect=True)
+def test_a_moment_is_a_key_as_others(place: Place) -> None:
+    place.run("CREATE TABLE moments (moment TIMESTAMPTZ PRIMARY KEY)")
+    row = {"moment": dt.datetime(2024, 1, 1, tzinfo=dt.UTC)}
+    with pytest.raises(fedq.InvalidQuery, match=r"same key .*2024-01-01 00:00:00"):
+        place.fed.write([row, row], "moments", mode="upsert")
+    assert place.fed.write([row], "moments", mode="upsert").rows == 1
+
+
 def test_nothing_to_write(place: Place) -> None:
     assert place.fed.write(many().slice(0, 0), "items").rows == 0
     assert len(place.rows()) == 3
@@ -176,6 +197,8 @@ def test_an_unknown_table(place: Place) -> None:
         place.fed.write([{"id": 5}], "itemz")
     with pytest.raises(fedq.TableNotFound):
         place.fed.write([{"id": 5}], "items; drop table items")
+    with pytest.raises(fedq.ParameterError, match="must be named"):
+        place.fed.write("items", [{"id": 5}])  # type: ignore[arg-type]
     assert len(place.rows()) == 3
 
 
