@@ -71,11 +71,11 @@ class Pipeline:
         `reach` is told what stops it.
         """
 
-        def answer(call: Call, run: Run) -> Answer:
+        def _reached(call: Call, run: Run) -> Answer:
             reach(run.cancel)
             return self._answer(call, run)
 
-        return self._conduct(call, answer)
+        return self._conduct(call, _reached)
 
     def close(self) -> None:
         """Give back what was kept for planning."""
@@ -143,7 +143,7 @@ class Pipeline:
         find = lambda name: call.extra[name] if name in call.extra else self._sources.reading(name, call.reading)
         run = Run(find, bench, call.limits, call.listener)
 
-        def work() -> T:
+        def _work() -> T:
             try:
                 return task(call, run)
             finally:
@@ -151,7 +151,7 @@ class Pipeline:
 
         self._runs.add(run)
         try:
-            return Work(work).result(run.cancel, call.limits.timeout)
+            return Work(_work).result(run.cancel, call.limits.timeout)
         except FedqError as error:
             # the last fence: no driver's sentence may show a secret
             error.message = self._sources.masked(error.message)

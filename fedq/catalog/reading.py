@@ -129,7 +129,7 @@ class Node:
     def _expanded(self, value: str) -> str | None:
         missing: list[str] = []
 
-        def expansion(match: re.Match[str]) -> str:
+        def _expansion(match: re.Match[str]) -> str:
             if match[0] == "$${":
                 return "${"
             name = match[1]
@@ -139,7 +139,7 @@ class Node:
                 missing.append(f"the environment variable {name} is not set")
             return self.reading.environment.get(name, "")
 
-        result = _VARIABLE.sub(expansion, value)
+        result = _VARIABLE.sub(_expansion, value)
         for message in missing[:1]:
             self.problem(message)
         return None if missing else result

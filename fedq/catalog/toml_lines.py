@@ -127,6 +127,7 @@ class _Scanner:
         self._arrays: dict[Path, int] = {}
 
     def run(self) -> Layout:
+        """Where everything in the text stands."""
         section = Section((), 1, 0, 0)
         sections = [section]
         at = self._skip(_BLANK, 0)

@@ -55,14 +55,14 @@ def _open_server(database: Database, learned: Callable[[str], None]) -> Source:
     module, name = _CLASSES[database.kind]
     make: Callable[[Database, Callable[[], str | None]], Source] = getattr(import_module(module), name)
 
-    def password() -> str | None:
+    def _password() -> str | None:
         if database.password is None:
             return None
         secret = read_secret(database.password)
         learned(secret)
         return secret
 
-    return make(database, password)
+    return make(database, _password)
 
 
 class Sources:

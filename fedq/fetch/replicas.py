@@ -134,7 +134,7 @@ class ReplicatedSource:
         """What a replica must be."""
         lineage = self._primary_position()
 
-        def is_enough(stand: Stand) -> bool:
+        def _is_enough(stand: Stand) -> bool:
             position = stand.position
             if not stand.is_replica or not _is_of(position, lineage):
                 return False
@@ -142,7 +142,7 @@ class ReplicatedSource:
                 return reading.freshness == "any" and not floors
             return all(contains(stand, floor) for floor in floors)
 
-        return is_enough
+        return _is_enough
 
     def _primary_position(self) -> Position | None:
         """Any position of the primary: asked once, and again as long as it does not answer."""
@@ -228,7 +228,7 @@ class ReplicatedSource:
         """
         is_only |= floors is None
 
-        def is_right(stand: Stand) -> bool:
+        def _is_right(stand: Stand) -> bool:
             if is_only and stand.is_replica:
                 return False
             return not stand.position.position or all(contains(stand, floor) for floor in floors or ())
@@ -238,7 +238,7 @@ class ReplicatedSource:
             raise place.why  # it is asked in the background, and there are others
         asked, known = time.monotonic(), self._ledger.floor(self.name)
         try:
-            session, stand = place.server.open_when(timeout, is_right, 0.0 if self._replicas else LAST_WAIT)
+            session, stand = place.server.open_when(timeout, _is_right, 0.0 if self._replicas else LAST_WAIT)
         except Behind as behind:
             raise self._not_right(behind.stand, floors or (), is_only=is_only) from None
         except ConnectionFailed as error:

@@ -126,10 +126,10 @@ def at_once(values: Sequence[Any] | pa.Array, kinds: set[type], type_: Type, sto
 def _plain(*accepted: type) -> Callable[..., pa.Array | None]:
     allowed = set(accepted)
 
-    def convert(values: Sequence[Any], kinds: set[type], wanted: pa.DataType, storage: str) -> pa.Array | None:
+    def _convert(values: Sequence[Any], kinds: set[type], wanted: pa.DataType, storage: str) -> pa.Array | None:
         return pa.array(values, wanted) if kinds <= allowed else None
 
-    return convert
+    return _convert
 
 
 def _booleans(values: Sequence[Any], kinds: set[type], wanted: pa.DataType, storage: str) -> pa.Array | None:

@@ -140,13 +140,13 @@ def _spoken_of(conjunct: Conjunct, query: BoundQuery) -> set[str]:
 def _speaker(pull: Pull, query: BoundQuery, block: Block) -> Speaker:
     """How one table's own statement calls the columns of a condition that stands in `block`."""
 
-    def resolve(node: exp.Column) -> tuple[str, Column] | None:
+    def _resolve(node: exp.Column) -> tuple[str, Column] | None:
         found = query.scopes.resolve(node, block)
         if found is None or found[0].id != pull.id or found[1].comparison is Comparison.UNLIKE:
             return None
         return pull.sql_of(found[1]), found[1]
 
-    return Speaker(pull.dialect, resolve, query.params)
+    return Speaker(pull.dialect, _resolve, query.params)
 
 
 def _limit(pull: Pull, query: BoundQuery, found: Sequence[Conjunct]) -> None:

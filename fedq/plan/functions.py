@@ -115,12 +115,12 @@ def _substring(node: exp.Expr, speaker: Speaker) -> Said:
 
 
 def _end(operation: str) -> Callable[[exp.Expr, Speaker], Said]:
-    def saying(node: exp.Expr, speaker: Speaker) -> Said:
+    def _saying(node: exp.Expr, speaker: Speaker) -> Said:
         (side,) = _texts([node.this], speaker)
         count = _whole_number(node.expression, speaker, 0)
         return Said(cell(operation, "text", speaker, side.sql, count), text_column(speaker), side.is_strict)
 
-    return saying
+    return _saying
 
 
 def _length(node: exp.Expr, speaker: Speaker) -> Said:
@@ -150,13 +150,13 @@ def _position(node: exp.Expr, speaker: Speaker) -> Said:
 
 
 def _plain(operation: str) -> Callable[[exp.Expr, Speaker], Said]:
-    def saying(node: exp.Expr, speaker: Speaker) -> Said:
+    def _saying(node: exp.Expr, speaker: Speaker) -> Said:
         (side,) = _texts([node.this], speaker)
         if any(value for key, value in node.args.items() if key != "this"):
             raise NotPushed(f"{node.sql('duckdb')} is computed by the local engine")
         return Said(cell(operation, "text", speaker, side.sql), text_column(speaker), side.is_strict)
 
-    return saying
+    return _saying
 
 
 FUNCTIONS: dict[type[exp.Expr], Callable[[exp.Expr, Speaker], Said]] = {

@@ -82,6 +82,7 @@ class _Kept:
     made_at: float
 
     def fits(self, query: BoundQuery, outputs: Sequence[tuple[str, Type]], now: float) -> bool:
+        """Whether the query would be planned so, but for the values that go into the slots."""
         params = query.params
         return (
             now - self.made_at < _FRESH
@@ -149,10 +150,10 @@ def _filled(plan: Plan, slots: Sequence[tuple[str, Write]], params: Mapping[str,
         return replace(plan, params=params)
     written = [write(params[name]) for name, write in slots]
 
-    def fill(text: str) -> str:
+    def _fill(text: str) -> str:
         return _MARK.sub(lambda found: written[int(found[1])], text) if "\0" in text else text
 
-    return replace(plan, params=params, fetches=tuple(_filled_fetch(fetch, fill) for fetch in plan.fetches))
+    return replace(plan, params=params, fetches=tuple(_filled_fetch(fetch, _fill) for fetch in plan.fetches))
 
 
 def _filled_fetch(fetch: Fetch, fill: Callable[[str], str]) -> Fetch:

@@ -130,13 +130,13 @@ def decide(node: exp.Expr, speaker: Speaker) -> Offer:
     """A condition inside a value: exact both ways, and no value that is none is taken for false. Raises: NotPushed."""
     from fedq.plan.translate import translate  # predicates hold values, and values predicates
 
-    def resolve(column: exp.Column) -> tuple[str, Column] | None:
+    def _resolve(column: exp.Column) -> tuple[str, Column] | None:
         found = speaker.resolve(column)
         if found is None or found[1].type.family == "text" or not speaker.is_sole:
             return found
         return sound(speaker.dialect, *found) or found
 
-    offer = translate(node, replace(speaker, resolve=resolve))
+    offer = translate(node, replace(speaker, resolve=_resolve))
     if not offer.is_exact:
         raise NotPushed(f"{node.sql('duckdb')} is only roughly the same there")
     return offer
@@ -210,7 +210,7 @@ def _truth(node: exp.Expr, speaker: Speaker) -> Said:
 
 
 def _arithmetic(operation: str) -> Callable[[exp.Expr, Speaker], Said]:
-    def saying(node: exp.Expr, speaker: Speaker) -> Said:
+    def _saying(node: exp.Expr, speaker: Speaker) -> Said:
         if isinstance(node.expression, exp.Interval):
             from fedq.plan.functions import shifted
 
@@ -227,7 +227,7 @@ def _arithmetic(operation: str) -> Callable[[exp.Expr, Speaker], Said]:
             raise NotPushed(f"arithmetic with {left.type} and {right.type} is done by the local engine")
         return _number(operation, left, right, speaker)
 
-    return saying
+    return _saying
 
 
 def _number(operation: str, left: Said, right: Said, speaker: Speaker) -> Said:
@@ -276,7 +276,7 @@ def _bounded(sql: str, type_: Type, most: Decimal, speaker: Speaker) -> str:
 
 
 def _sign(operation: str) -> Callable[[exp.Expr, Speaker], Said]:
-    def saying(node: exp.Expr, speaker: Speaker) -> Said:
+    def _saying(node: exp.Expr, speaker: Speaker) -> Said:
         side = operand(node.this, speaker)
         family = side.type.family
         if family not in (*_NUMBERS, "float") or side.type.name.startswith("U"):
@@ -288,7 +288,7 @@ def _sign(operation: str) -> Callable[[exp.Expr, Speaker], Said]:
             sql = _bounded(sql, side.type, side.reach, speaker)
         return Said(sql, described(side.type), side.is_strict, side.reach)
 
-    return saying
+    return _saying
 
 
 def _division(node: exp.Expr, speaker: Speaker) -> Said:
@@ -345,26 +345,26 @@ def _chosen(arms: Sequence[tuple[exp.Expr, exp.Expr]], other: exp.Expr | None, s
         raise NotPushed("a CASE of NULLs")
     type_ = _alike(list(sides.values()))
 
-    def said(value: exp.Expr) -> str:
+    def _said(value: exp.Expr) -> str:
         return sides[id(value)].sql if id(value) in sides else "NULL"
 
-    parts = [f"WHEN {decide(when, speaker).sql} THEN {said(then)}" for when, then in arms]
+    parts = [f"WHEN {decide(when, speaker).sql} THEN {_said(then)}" for when, then in arms]
     if other is not None:
-        parts.append(f"ELSE {said(other)}")
+        parts.append(f"ELSE {_said(other)}")
     most = max(side.reach for side in sides.values()) if type_.family in _NUMBERS else None
     sql = cell("case", type_.family, speaker, " ".join(parts))
     return Said(f"({sql})", _choice_column(type_, speaker), is_strict=False, most=most)
 
 
 def _first(operation: str) -> Callable[[exp.Expr, Speaker], Said]:
-    def saying(node: exp.Expr, speaker: Speaker) -> Said:
+    def _saying(node: exp.Expr, speaker: Speaker) -> Said:
         sides = [operand(side, speaker) for side in (node.this, *node.expressions)]
         type_ = _alike(sides)
         sql = cell(operation, type_.family, speaker, ", ".join(side.sql for side in sides))
         most = max(side.reach for side in sides) if type_.family in _NUMBERS else None
         return Said(sql, _choice_column(type_, speaker), all(side.is_strict for side in sides), most)
 
-    return saying
+    return _saying
 
 
 def _nullif(node: exp.Expr, speaker: Speaker) -> Said:

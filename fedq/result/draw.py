@@ -221,17 +221,17 @@ def grid_text(grid: Grid, *, max_width: int | None = None) -> str:
     """A grid as a box of lines; `max_width` bounds each cell, None shows it whole."""
     from tabulate import tabulate
 
-    def cell(text: str | None) -> str | None:
+    def _cell(text: str | None) -> str | None:
         if text is None:
             return None
         return visible(text) if max_width is None else clip(visible(text[: 4 * max_width]), max_width)
 
-    def heading(column: GridColumn) -> str:
-        return f"{cell(column.name)}\n{cell(column.type)}" if column.type else cell(column.name) or ""
+    def _heading(column: GridColumn) -> str:
+        return f"{_cell(column.name)}\n{_cell(column.type)}" if column.type else _cell(column.name) or ""
 
     return tabulate(
-        [[cell(text) for text in row] for row in grid.rows],
-        headers=[heading(column) for column in grid.columns],
+        [[_cell(text) for text in row] for row in grid.rows],
+        headers=[_heading(column) for column in grid.columns],
         tablefmt="simple_outline",
         disable_numparse=True,
         missingval="NULL",
@@ -244,15 +244,15 @@ def grid_markdown(grid: Grid) -> str:
     """A grid as a Markdown table, nothing left out."""
     from tabulate import tabulate
 
-    def cell(text: str | None) -> str | None:
+    def _cell(text: str | None) -> str | None:
         if text is None:
             return None
         lines = [visible(line) for line in text.replace("\r\n", "\n").split("\n")]
         return "<br>".join(line.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;") for line in lines)
 
     return tabulate(
-        [[cell(text) for text in row] for row in grid.rows],
-        headers=[cell(column.name) or "" for column in grid.columns],
+        [[_cell(text) for text in row] for row in grid.rows],
+        headers=[_cell(column.name) or "" for column in grid.columns],
         tablefmt="pipe",
         disable_numparse=True,
         missingval="NULL",

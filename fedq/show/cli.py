@@ -306,8 +306,8 @@ def _add_sql(parser: argparse.ArgumentParser) -> None:
 def _typed(convert: Callable[[str], Any], name: str) -> Callable[[str], Any]:
     """A converter whose name argparse puts into its message."""
 
-    def typed(text: str) -> Any:
+    def _typed(text: str) -> Any:
         return convert(text)
 
-    typed.__name__ = name
-    return typed
+    _typed.__name__ = name
+    return _typed

@@ -116,16 +116,16 @@ def _database(entry: Any) -> str:
 def register(shell: InteractiveShell) -> Any:
     """Add fedq's completion to a shell; returns the matcher, to be removed from `shell.Completer.custom_matchers`."""
 
-    def find() -> Federation:
+    def _find() -> Federation:
         from fedq import federation
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is risky in the catalog is said when a query runs
             return federation.default()
 
-    names = KnownNames(find, lambda: shell.user_ns)
+    names = KnownNames(_find, lambda: shell.user_ns)
 
-    def matcher(context: CompletionContext) -> SimpleMatcherResult:
+    def _matcher(context: CompletionContext) -> SimpleMatcherResult:
         names.begin()
         try:
             found = complete(context.full_text, context.cursor_line, context.cursor_position, names)
@@ -141,7 +141,7 @@ def register(shell: InteractiveShell) -> Any:
             "suppress": True,
         }
 
-    decorated = context_matcher(priority=1000, identifier="fedq.matcher")(matcher)
+    decorated = context_matcher(priority=1000, identifier="fedq.matcher")(_matcher)
     shell.Completer.custom_matchers.append(decorated)
     return decorated
 

@@ -261,12 +261,12 @@ def _shorten(error: FedqError | FedqWarning, *, is_full: bool) -> None:
     """Let IPython show the error in a few lines, and with all its frames when `%tb` asks for it again."""
     is_shown = is_full
 
-    def draw() -> list[str]:
+    def _draw() -> list[str]:
         nonlocal is_shown
         was_shown, is_shown = is_shown, True
         return [render.full_error_text(error) if was_shown else render.error_text(error)]
 
-    error._render_traceback_ = draw  # type: ignore[method-assign,union-attr]
+    error._render_traceback_ = _draw  # type: ignore[method-assign,union-attr]
 
 
 # --- %load_ext

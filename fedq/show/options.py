@@ -226,14 +226,14 @@ def parameter(text: str) -> tuple[str, Any]:
 def json_or_text(text: str) -> Any:
     """A JSON scalar or list, numbers as DuckDB reads them (1.5 is DECIMAL, 1e5 is DOUBLE); other text as it is."""
 
-    def decimal_or_float(digits: str) -> Any:
+    def _decimal_or_float(digits: str) -> Any:
         return float(digits) if "e" in digits.lower() else Decimal(digits)
 
-    def not_a_number(_: str) -> Any:
+    def _not_a_number(_: str) -> Any:
         raise ValueError("NaN and Infinity are not JSON")
 
     try:
-        value = json.loads(text, parse_float=decimal_or_float, parse_constant=not_a_number)
+        value = json.loads(text, parse_float=_decimal_or_float, parse_constant=_not_a_number)
     except ValueError:
         return text
     return text if isinstance(value, dict) else value

@@ -104,7 +104,7 @@ def shown(display: Display | None, *, after: float = 1.0, every: float = 0.25) -
         yield progress
         return
 
-    def draw() -> None:
+    def _draw() -> None:
         if done.wait(after):
             return
         last = ""
@@ -119,7 +119,7 @@ def shown(display: Display | None, *, after: float = 1.0, every: float = 0.25) -
                 display.clear()
 
     # a copy of the context: Jupyter finds the cell an output belongs to in it
-    thread = threading.Thread(target=copy_context().run, args=(draw,), name="fedq-progress", daemon=True)
+    thread = threading.Thread(target=copy_context().run, args=(_draw,), name="fedq-progress", daemon=True)
     thread.start()
     try:
         yield progress

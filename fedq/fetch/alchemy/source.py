@@ -294,10 +294,10 @@ class AlchemySession:
         """Yield the rows of one query in the database's own dialect. Raises: NotAllowed for anything that writes."""
         _check_reading(sql, self._source.name)
 
-        def report(output: Output, value: Any, reason: str) -> ValueNotRepresentable:
+        def _report(output: Output, value: Any, reason: str) -> ValueNotRepresentable:
             return refused(self._source.name, output, value, reason, is_native=True)
 
-        yield from self._rows(sql, lambda fetch, names: inferred_batches(fetch, names, report))
+        yield from self._rows(sql, lambda fetch, names: inferred_batches(fetch, names, _report))
 
     def _rows(self, sql: str, make: Callable[..., Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
         # no_parameters: a % in the text is a %
@@ -307,10 +307,10 @@ class AlchemySession:
             if not result.returns_rows:
                 raise DatabaseError(f"database {self._source.name!r}: the statement returns no rows", statement=sql)
 
-            def fetch(size: int) -> Sequence[Sequence[Any]]:
+            def _fetch(size: int) -> Sequence[Sequence[Any]]:
                 return self._guarded(lambda: result.fetchmany(size), sql)
 
-            for batch in make(fetch, list(result.keys())):
+            for batch in make(_fetch, list(result.keys())):
                 self.received += batch.nbytes
                 yield batch
         finally:
@@ -358,11 +358,11 @@ def _requoted(sql: str, dialect: Any) -> str:
     if preparer.initial_quote == '"':
         return sql
 
-    def quoted(match: re.Match[str]) -> str:
+    def _quoted(match: re.Match[str]) -> str:
         name = match[1]
         return match[0] if name is None else str(preparer.quote_identifier(name.replace('""', '"')))
 
-    return _QUOTED.sub(quoted, sql)
+    return _QUOTED.sub(_quoted, sql)
 
 
 def _check_reading(sql: str, name: str) -> None:

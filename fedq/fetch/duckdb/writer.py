@@ -131,11 +131,11 @@ class DuckDBWriter(OnePhase):
         return rows
 
     def _count(self, sql: str) -> int:
-        def count() -> int:
+        def _count() -> int:
             rows = self.cursor.execute(sql).fetchall()
             return int(rows[0][0]) if rows and len(rows[0]) == 1 and isinstance(rows[0][0], int) else len(rows)
 
-        return self._guarded(count, sql)
+        return self._guarded(_count, sql)
 
     def _guarded(self, work: Callable[[], Answer], sql: str | None) -> Answer:
         try:

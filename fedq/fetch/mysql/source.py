@@ -70,7 +70,7 @@ class MySQLSource:
         """Ask what most users may not read, and MySQL does not have; refused once, it is not asked again."""
         from pymysql import MySQLError
 
-        def ask(sql: str) -> list[list[bytes | None]]:
+        def _ask(sql: str) -> list[list[bytes | None]]:
             if self._has_no_stored or not link.is_mariadb:
                 return []
             try:
@@ -81,7 +81,7 @@ class MySQLSource:
                 self._has_no_stored = True
                 return []
 
-        return ask
+        return _ask
 
     def open(self, timeout: float | None = None) -> MySQLSession:
         """A session with a fresh snapshot; its statements end after `timeout` seconds, in the server too.
@@ -104,7 +104,7 @@ class MySQLSource:
         Raises: Behind after so many seconds, ConnectionFailed, DatabaseError.
         """
 
-        def start(link: Link) -> Stand | Behind:
+        def _start(link: Link) -> Stand | Behind:
             nonlocal known
             # asked again on another link, for the first one had died: it may be another run, from an older copy
             before, known = known, None
@@ -121,7 +121,7 @@ class MySQLSource:
             link.wire.ask("ROLLBACK")
             return Behind(stand)
 
-        link, stand = self._with_link(start, seconds + STAND_SECONDS)
+        link, stand = self._with_link(_start, seconds + STAND_SECONDS)
         if isinstance(stand, Behind):
             self.give(link, is_usable=True)
             raise stand
@@ -145,12 +145,12 @@ class MySQLSource:
             link.close()
 
     def _ask_briefly(self, task: Callable[[Link], T]) -> T:
-        def unlimited(link: Link) -> T:
+        def _unlimited(link: Link) -> T:
             use_limit(link, None)  # the last session's timeout is none of ours
             use_mode(link, SQL_MODE)
             return task(link)
 
-        link, answer = self._with_link(unlimited)
+        link, answer = self._with_link(_unlimited)
         self.give(link, is_usable=True)
         return answer
 

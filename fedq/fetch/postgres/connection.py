@@ -119,10 +119,10 @@ async def is_behind_pooler(driver: asyncpg.Connection) -> bool:
     """
     said = bytearray()
 
-    async def take(chunk: bytes) -> None:
+    async def _take(chunk: bytes) -> None:
         said.extend(chunk)
 
-    await driver.copy_from_query("SELECT pg_backend_pid()", output=take)
+    await driver.copy_from_query("SELECT pg_backend_pid()", output=_take)
     return bool(int(said) != driver.get_server_pid())
 
 

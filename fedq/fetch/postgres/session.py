@@ -227,31 +227,31 @@ class PostgresSession:
     def first_row(self, query: str, seconds: float) -> Sequence[Any]:
         """The first row of a small statement, asked within the transaction; the first one takes the snapshot."""
 
-        async def ask() -> Sequence[Any]:
+        async def _ask() -> Sequence[Any]:
             async with asyncio.timeout(seconds):  # a server that hangs may hang at BEGIN
                 await self._enter()
                 rows = await self._connection.fetch(query)
             self._has_snapshot = True
             return tuple(rows[0])
 
-        return self._call(ask())
+        return self._call(_ask())
 
     def copied_row(self, query: str, seconds: float) -> list[str | None]:
         """The same as texts, and in one message with what begins the transaction."""
 
-        async def ask() -> list[str | None]:
+        async def _ask() -> list[str | None]:
             found = bytearray()
 
-            async def take(chunk: bytes) -> None:
+            async def _take(chunk: bytes) -> None:
                 found.extend(chunk)
 
             async with asyncio.timeout(seconds):
                 sql = await self._statement(f"COPY ({query}) TO STDOUT")
-                await self._connection.copy(sql, take, lambda: not self._is_cancelled)
+                await self._connection.copy(sql, _take, lambda: not self._is_cancelled)
             self._has_snapshot = True
             return [None if text == "\\N" else text for text in found.decode().rstrip("\n").split("\t")]
 
-        return self._call(ask())
+        return self._call(_ask())
 
     def renew(self) -> None:
         """Take a new snapshot at the same server: one message ends the transaction and begins the next, so that a
@@ -261,13 +261,13 @@ class PostgresSession:
     def _first_row(self, query: str) -> Sequence[Any] | None:
         """The key, if it can be had cheaply: the error is worth more than its key."""
 
-        async def ask() -> Sequence[Any] | None:
+        async def _ask() -> Sequence[Any] | None:
             await self._enter()
             rows = await self._connection.fetch(query, timeout=_KEY_SECONDS)
             return tuple(rows[0]) if rows else None
 
         try:
-            return self._call(ask())
+            return self._call(_ask())
         except (FedqError, ConnectionLost):
             return None
 

@@ -233,12 +233,12 @@ class PostgresWriter:
         connection = self._connection
         assert connection is not None
 
-        async def run(_: asyncpg.Connection) -> str:
+        async def _ended(_: asyncpg.Connection) -> str:
             statement = await connection.prepared(sql)
             await statement.fetch()
             return str(statement.get_statusmsg())
 
-        return _count(self._call(run))
+        return _count(self._call(_ended))
 
     def _staged(
         self, schema: TableSchema, data: pa.Table, make: Callable[[str], str], columns: Sequence[Column] = ()
@@ -273,12 +273,12 @@ class PostgresWriter:
         connection = self._connection
         assert connection is not None
 
-        async def run() -> T:
+        async def _done() -> T:
             return await work(await connection.ready())
 
-        self._work = work_ = connection.thread.submit(run())
+        self._work = future = connection.thread.submit(_done())
         try:
-            return work_.result(seconds)
+            return future.result(seconds)
         except CancelledError:  # `interrupt`: the driver has told the server, and the next statement waits for that
             self._was_stopped = True
             raise QueryCancelled from None
@@ -289,7 +289,7 @@ class PostgresWriter:
             self._connection = None
             raise
         finally:
-            work_.cancel()
+            future.cancel()
 
     def interrupt(self) -> None:
         """Stop the statement that runs."""

@@ -160,26 +160,26 @@ class SQLiteSession:
     def read(self, select: Select) -> Iterator[pa.RecordBatch]:
         """Yield the rows as record batches of `schema_of(select.outputs)`."""
 
-        def report(output: Output, value: Any, reason: str) -> ValueNotRepresentable:
+        def _report(output: Output, value: Any, reason: str) -> ValueNotRepresentable:
             table, key = self._locate(output, value, select.tail)
             return refused(self._source.name, output, value, reason, table=table, key=key)
 
         sql: str | None = select.sql
-        if (chunks := chunks_of(self, select, report)) is not None:
+        if (chunks := chunks_of(self, select, _report)) is not None:
             yield from self._counted(chunks.batches())
             sql = chunks.rest
         if sql is not None:
             rows = _Rows(self, sql)
-            yield from self._counted(batches(rows.fetch, select.outputs, report), rows)
+            yield from self._counted(batches(rows.fetch, select.outputs, _report), rows)
 
     def native(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a query in SQLite's own dialect; types are those of the first rows' values."""
 
-        def report(output: Output, value: Any, reason: str) -> ValueNotRepresentable:
+        def _report(output: Output, value: Any, reason: str) -> ValueNotRepresentable:
             return refused(self._source.name, output, value, reason, is_native=True)
 
         rows = _Rows(self, sql)
-        yield from self._counted(inferred_batches(rows.fetch, rows.names(), report), rows)
+        yield from self._counted(inferred_batches(rows.fetch, rows.names(), _report), rows)
 
     def _counted(self, found: Iterator[pa.RecordBatch], rows: _Rows | None = None) -> Iterator[pa.RecordBatch]:
         try:

@@ -149,14 +149,14 @@ class SQLiteWriter(OnePhase):
     def run(self, sql: str) -> int:
         """One statement; `sqlite3` refuses two."""
 
-        def run() -> int:
+        def _run() -> int:
             self._is_own = False
             try:
                 return self.raw.execute(sql).rowcount
             finally:
                 self._is_own = True
 
-        return self._guarded(run, sql)
+        return self._guarded(_run, sql)
 
     def _authorize(self, action: int, one: str | None, two: str | None, schema: str | None, trigger: str | None) -> int:
         """A native statement stays in its file and in its transaction."""
@@ -265,10 +265,10 @@ def stored(column: Column) -> Callable[[Any], Any] | None:
         return None
     if family not in makers:
 
-        def refuse(value: Any) -> Any:
+        def _refuse(value: Any) -> Any:
             raise Unfit("SQLite has no such type")
 
-        return refuse
+        return _refuse
     return makers[family]
 
 
@@ -314,7 +314,7 @@ def _moment(family: str, storage: str | None) -> Callable[[Any], Any]:
     if storage in (None, "iso"):
         return _iso_day if family == "date" else _iso
 
-    def number(value: Any) -> int | float:
+    def _number(value: Any) -> int | float:
         moment = value if isinstance(value, dt.datetime) else dt.datetime(value.year, value.month, value.day)
         if moment.tzinfo is not None:
             moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
@@ -326,7 +326,7 @@ def _moment(family: str, storage: str | None) -> Callable[[Any], Any]:
             raise Unfit(f"the catalog says it is stored as {storage}, which has no such fraction")
         return micros // unit
 
-    return number
+    return _number
 
 
 def _iso_day(value: dt.date) -> str:

@@ -53,6 +53,7 @@ class _Select:
     items: list[Item] = field(default_factory=list)
 
     def write(self) -> Written:
+        """The statement, which is exact. Raises: NotPushed."""
         sources = From(self.statement, self.scope, lambda node: self._exact(node, self._speaker()))
         source = sources.write(self.select)
         condition = self.select.args.get("where")

@@ -149,12 +149,12 @@ class _Former:
         """What conditions that speak of other sources too say of the island; they stay where they are as well."""
         ids = {self.block.tables[alias].id for alias in island.aliases}
 
-        def belongs(reference: exp.Column) -> bool:
+        def _belongs(reference: exp.Column) -> bool:
             found = self.scopes.resolve(reference, self.block)
             return found is not None and found[0].id in ids
 
         for condition in core.conditions:
-            said = implied(condition, belongs) if isinstance(condition.unnest(), exp.Or) else None
+            said = implied(condition, _belongs) if isinstance(condition.unnest(), exp.Or) else None
             if said is not None and said != condition.unnest() and self._is_exact(said, [island]):
                 yield said
 
@@ -222,6 +222,7 @@ class _Former:
             return False
 
     def speaker(self, database: str) -> Speaker:
+        """What a database can say of the block's tables that it has."""
         if database not in self.speakers:
             dialect = dialect_of(self.facts.kinds[database])
             own = {one.id for one in self.block.tables.values() if one.table.database == database}

@@ -79,6 +79,7 @@ class _Merge:
     """Where the block names one."""
 
     def merge(self) -> None:
+        """Put the derived table's sources and conditions into the block, and its outputs where they are named."""
         for reference in self.references:
             meaning = copied(self.meanings[reference.name.lower()])
             is_one = isinstance(meaning, (exp.Column, exp.Func, exp.Paren))

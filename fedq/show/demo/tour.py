@@ -173,12 +173,12 @@ def _copy_of(catalog: Path) -> Iterator[Path]:
 def _aloud() -> Iterator[None]:
     """fedq's warnings as part of what is printed, each time and in its place."""
 
-    def show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    def _show(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
         print(_amber(f"{category.__name__}: {message}") + "\n")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.showwarning = show
+        warnings.showwarning = _show
         yield
 
 
