@@ -26,9 +26,11 @@ def parse_query(text: str) -> exp.Expr:
         raise NotAllowed(f"the text holds {len(trees)} statements; a query is one", hint="Run them one by one.")
     tree = trees[0]
     if (write := first(tree, *_WRITES)) is not None:
-        verb = type(write).__name__.upper()
+        verb = "TRUNCATE" if isinstance(write, exp.TruncateTable) else type(write).__name__.upper()
         message = f"query() only reads, and this is a statement that writes ({verb})"
-        raise ReadOnlyError(message, hint="Run it with execute().")
+        is_native = verb not in ("INSERT", "UPDATE", "DELETE", "TRUNCATE")
+        hint = f"Run it with execute({'…, native=' if is_native else ''})."
+        raise ReadOnlyError(message, hint=hint)
     if not isinstance(tree, _READS):
         verb = text.split(None, 1)[0].strip(";").upper()[:20]
         message = f"{verb} is not a query"

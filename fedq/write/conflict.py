@@ -12,12 +12,12 @@ any key), and what they compute is theirs and not DuckDB's. `SET a = excluded.a`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fedq.bind.resolve import FRAMES, Placing
 from fedq.dialects.duckdb import DUCKDB
-from fedq.errors import InvalidQuery, NotAllowed
+from fedq.errors import ColumnNotFound, InvalidQuery, NotAllowed
 from fedq.fetch.writer import Conflict
 from fedq.sql import exp
 from fedq.write.desk import Target
@@ -46,6 +46,7 @@ def insert_on_conflict(
     """The rows inserted and changed. `data` fits the table, under physical names."""
     check_key(data, target)
     _check_target(statement, conflict, target)
+    _check_excluded(statement, conflict, target, data.column_names)
     if any(data[name].null_count for name in target.key):
         message = f"a row has no key ({', '.join(target.key)}), so it cannot be told whether it is there"
         raise InvalidQuery(message, hint="Leave such rows out.", table=target.table.name)
@@ -80,6 +81,15 @@ def _check_target(statement: Statement, conflict: OnConflict, target: Target) ->
         message = f"ON CONFLICT {what} is not the key of {target.table.name!r}, which is ({', '.join(target.key)})"
         hint = f"Write ON CONFLICT ({', '.join(target.key)}); other unique columns are errors when they are taken."
         raise NotAllowed(message, sql=statement.text, hint=hint, table=target.table.name)
+
+
+def _check_excluded(statement: Statement, conflict: OnConflict, target: Target, given: Sequence[str]) -> None:
+    """Raises: ColumnNotFound where `excluded` is asked for a column that the rows to be inserted do not have."""
+    for name, span in conflict.excluded:
+        if target.column(name, text=statement.text, span=span).physical not in given:
+            message = f"excluded has no column {name!r}: the INSERT does not write it"
+            hint = "Insert it too, or write the value out."
+            raise ColumnNotFound(message, sql=statement.text, span=span, hint=hint, column=name)
 
 
 def _is_own(column: str, value: exp.Expr) -> bool:

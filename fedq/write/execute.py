@@ -25,6 +25,7 @@ from fedq.write.conflict import insert_on_conflict
 from fedq.write.desk import Desk, Target, check_writable
 from fedq.write.fit import Place, fit
 from fedq.write.keys import distinct, refuse_twins
+from fedq.write.pointing import pointing_into
 from fedq.write.returning import check_returning, return_rows
 from fedq.write.rows import check_nulls
 from fedq.write.statement import Statement, parse_statement
@@ -101,7 +102,8 @@ def _run(
     check_returning(statement, target)
     around.writer(target.database)
     run = {"insert": _insert, "update": _update, "delete": _delete}[statement.kind]
-    return run(around, statement, target, values, placing), (target.database,)
+    with pointing_into(statement.text):
+        return run(around, statement, target, values, placing), (target.database,)
 
 
 def _insert(

@@ -53,6 +53,8 @@ class OnConflict:
     assignments: tuple[Assignment, ...] = ()
     """Empty is DO NOTHING. A column `c` of `excluded` is written `"fedq excluded"."fedq excluded c"`."""
     condition: str = ""
+    excluded: tuple[tuple[str, Span | None], ...] = ()
+    """The columns of `excluded` that they read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +168,8 @@ def _on_conflict(text: str, tree: exp.Expr, tokens: Sequence[Token]) -> OnConfli
         replace(_assignment(text, node, piece), expression=_edited(text, piece[_equals(piece) + 1 :], edits))
         for node, piece in zip(conflict.expressions, _split(tokens[start:where]), strict=True)
     )
-    return OnConflict(named, assignments, _edited(text, tokens[where + 1 :], edits))
+    read = tuple((column.name, span_of(column.this)) for column in _of_excluded(conflict))
+    return OnConflict(named, assignments, _edited(text, tokens[where + 1 :], edits), read)
 
 
 def excluded(name: str) -> str:
@@ -178,12 +181,16 @@ def excluded(name: str) -> str:
     return f"{EXCLUDED} {name.lower()}"
 
 
+def _of_excluded(tree: exp.Expr) -> Iterator[exp.Column]:
+    return (column for column in tree.find_all(exp.Column) if column.table.lower() == "excluded")
+
+
 def _edits(tree: exp.Expr) -> list[Edit]:
     """`excluded.n` as a column of the rows that are to be inserted; a bare `n` is then the table's own."""
     edits = []
-    for column in tree.find_all(exp.Column):
+    for column in _of_excluded(tree):
         span = span_of(column.this, column.args.get("table"))
-        if column.table.lower() == "excluded" and span is not None:
+        if span is not None:
             edits.append(Edit(*span, f"{DUCKDB.quote(EXCLUDED)}.{DUCKDB.quote(excluded(column.name))}"))
     return edits
 

@@ -145,6 +145,32 @@ def test_a_duplicate_key_leaves_nothing_behind(place: Place) -> None:
     assert len(place.rows()) == 3
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("sql", "wrong"),
+    [
+        ("update items set name = upper(nme) where id = 1", "nme"),
+        ("update items set name = 'x' where\n  id = 1\n  and nme = 3", "nme"),
+        ("update items i set name = l.word from lookupp l where l.id = i.id", "lookupp"),
+        ("delete from items where id in (select idd from lookup)", "idd"),
+        ("delete from items returning idd", "idd"),
+        ("insert into items (id, name) select id, wrd from lookup", "wrd"),
+        ("insert into items (id) values (1) on conflict (id) do update set name = excluded.nme", "nme"),
+        ("insert into items (id) values (1) on conflict (id) do update set name = excluded.name", "name"),
+        ("insert into items (id) values (1) on conflict (id) do update set name = nme", "nme"),
+    ],
+)
+def test_an_error_points_into_what_was_written(place: Place, sql: str, wrong: str) -> None:
+    with pytest.raises(fedq.FedqError) as found:
+        place.fed.execute(sql)
+    error = found.value
+    assert error.sql == sql
+    assert error.span is not None
+    assert error.span[0] == sql.rindex(wrong)
+    assert sql[slice(*error.span)] == wrong
+    assert "fedq" not in error.message
+
+
 @pytest.mark.parametrize(
     ("sql", "error"),
     [
