@@ -36,6 +36,9 @@ _RANGES = {
     "USMALLINT": (0, 2**16 - 1), "UINTEGER": (0, 2**32 - 1), "UBIGINT": (0, 2**64 - 1), "UHUGEINT": (0, 2**128 - 1),
 }  # fmt: skip
 
+#: digits of DuckDB's widest DECIMAL
+MOST_DIGITS = 38
+
 #: bytes a value takes on its way, for estimates only
 _WIDTHS = {"BOOLEAN": 1, "TINYINT": 1, "SMALLINT": 2, "INTEGER": 4, "DATE": 4, "FLOAT": 4, "VARCHAR": 24,
            "BLOB": 64, "JSON": 96, "UUID": 16, "DECIMAL": 12, "HUGEINT": 16}  # fmt: skip

@@ -23,6 +23,7 @@ from typing import Any
 from fedq.catalog.suggest import nearest
 from fedq.errors import ParameterError
 from fedq.sql import Edit, Token, TokenType, apply_edits, tokenize
+from fedq.types import MOST_DIGITS
 
 _IN = re.compile(r"\bin$", re.IGNORECASE)
 _SCALARS = (bool, int, float, Decimal, str, bytes, dt.date, dt.time, dt.timedelta, uuid.UUID)
@@ -230,7 +231,7 @@ def _bindable(name: str, value: Any) -> Any:
         wrong = "is an integer of more than 128 bits"
     elif type(value) is Decimal and not value.is_finite():
         wrong = "is a Decimal that is no finite number"
-    elif type(value) is Decimal and (len(value.as_tuple().digits) > 38 or abs(value.adjusted()) > 38):
+    elif type(value) is Decimal and max(len(value.as_tuple().digits), abs(value.adjusted())) > MOST_DIGITS:
         wrong = "is a Decimal of more than 38 digits"
     elif type(value) is str and any("\ud800" <= character <= "\udfff" for character in value):
         wrong = "is a text with half a surrogate pair, which is no character"

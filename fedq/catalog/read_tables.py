@@ -15,7 +15,7 @@ from fedq.catalog.model import ColumnEntry, OnUnrepresentable, TableEntry
 from fedq.catalog.read_databases import unknown_database
 from fedq.catalog.reading import Node, shown
 from fedq.catalog.suggest import nearest
-from fedq.types import parse_type
+from fedq.types import MOST_DIGITS, parse_type
 
 KEYS = ("database", "schema", "table", "columns", "key", "on_unrepresentable")
 _SHARDING = ("shards", "by", "bounds", "values")
@@ -211,7 +211,7 @@ def _type(node: Node) -> str | None:
         bare = text.partition("(")[0].strip().upper()
         node.problem(f"there is no type {shown(text)}", suggestion=nearest(bare, _TYPES))
         return None
-    if type_.name == "DECIMAL" and not 0 <= (type_.scale or 0) <= (type_.precision or 0) <= 38:
+    if type_.name == "DECIMAL" and not 0 <= (type_.scale or 0) <= (type_.precision or 0) <= MOST_DIGITS:
         node.problem("a DECIMAL has at most 38 digits, and no more of them after the point than in all")
         return None
     return text if is_nested else str(type_)

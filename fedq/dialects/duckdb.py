@@ -12,10 +12,8 @@ from typing import Any
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
 from fedq.dialects.carriers import NUL, PLAIN, QUOTED, Carrier, Keys, Spelling, Target, listed
-from fedq.types import Type
+from fedq.types import MOST_DIGITS, Type
 
-#: digits of DuckDB's widest decimal; a longer literal would be a DOUBLE
-_MAX_DIGITS = 38
 #: keys up to this number are a list of constants
 _FEW = 50
 _SPELLINGS = {
@@ -72,8 +70,8 @@ class DuckDBDialect(Dialect):
         """
         if isinstance(value, (int, Decimal)) and not isinstance(value, bool):
             digits = [character for character in f"{Decimal(value):f}" if character.isdigit()]
-            if Decimal(value).is_finite() and len(digits) > _MAX_DIGITS:
-                raise Unsayable(f"a number of more than {_MAX_DIGITS} digits")
+            if Decimal(value).is_finite() and len(digits) > MOST_DIGITS:  # the literal would be a DOUBLE
+                raise Unsayable(f"a number of more than {MOST_DIGITS} digits")
             if isinstance(value, Decimal) and value.is_finite() and int(value.as_tuple().exponent) >= 0:
                 return f"CAST({value:f} AS DECIMAL({len(digits)},0))"  # without a point it would be an integer
         if isinstance(value, dt.time) and value.tzinfo is None:

@@ -21,7 +21,7 @@ from typing import Any
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
 from fedq.dialects.carriers import PLAIN, QUOTED, QUOTED_DATE, Carrier, Spelling, Target, listed
-from fedq.types import Comparison, Type
+from fedq.types import MOST_DIGITS, Comparison, Type
 
 #: a text literal is its characters (no backslash escapes), " is no identifier (no ANSI_QUOTES), nothing is cut silently
 SQL_MODE = "NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
@@ -254,7 +254,7 @@ def type_of(native: str, *, collation: str | None = None, octets: int | None = N
         return Type(("U" if "unsigned" in native.lower() else "") + _INTEGERS[base]), Comparison.SAME
     if base in ("decimal", "numeric", "dec", "fixed"):
         precision, scale = (int(numbers[1]), int(numbers[2] or 0)) if numbers else (10, 0)
-        return Type("DECIMAL", min(precision, 38), min(scale, 38)), Comparison.SAME
+        return Type("DECIMAL", min(precision, MOST_DIGITS), min(scale, MOST_DIGITS)), Comparison.SAME
     if base in ("double", "real"):
         return Type("DOUBLE"), Comparison.SAME
     if base == "float":

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
 from fedq.dialects.carriers import PLAIN, Carrier, Keys, Spelling, Target, unsayable_of, within
-from fedq.types import BOOLEAN, DATE, DOUBLE, TIMESTAMP, TIMESTAMPTZ, VARCHAR, Comparison, Type
+from fedq.types import BOOLEAN, DATE, DOUBLE, MOST_DIGITS, TIMESTAMP, TIMESTAMPTZ, VARCHAR, Comparison, Type
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,6 @@ _UNLIKE = {
 _TEXTS = ("text", "varchar")
 _LOOSE_TEXTS = ("bpchar", "name", "citext")  # padding; names cut to 63 bytes; letter case
 _TEXT_NATIVE = re.compile(r'text|citext|name|"char"|character(?: varying)?(?:\(\d+\))?|enum .*')
-_MOST_DIGITS = 38
 _KEYED_TEXT = r"text|character varying(\(\d+\))?|(?P<is_padded>character(\(\d+\))?)"
 #: elements of an array, as the local engine writes them; PostgreSQL's texts have no NUL, so none equals one with it
 _TEXT_ELEMENT = (
@@ -90,7 +89,7 @@ def decimal_type(modifier: int) -> Type | None:
     if scale < 0:  # numeric(3,-2) holds 99900
         precision, scale = precision - scale, 0
     precision = max(precision, scale)  # numeric(2,5) holds 0.00099
-    return Type("DECIMAL", precision, scale) if precision <= _MOST_DIGITS else None
+    return Type("DECIMAL", precision, scale) if precision <= MOST_DIGITS else None
 
 
 def column_type(native: NativeType) -> tuple[Type, Comparison]:

@@ -16,7 +16,7 @@ from decimal import Decimal, localcontext
 from typing import Any
 
 from fedq.sql import exp, type_text
-from fedq.types import Type
+from fedq.types import MOST_DIGITS, Type
 
 #: constants are computed with below this, so that no integer or decimal of DuckDB overflows
 _LARGE, _SHORT = 2**15, 9
@@ -69,7 +69,7 @@ def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
 def _number(text: str) -> int | Decimal | float:
     if text.isdigit():
         return int(text)
-    if re.fullmatch(r"\d*\.\d*", text) and len(text) <= 38:
+    if re.fullmatch(r"\d*\.\d*", text) and len(text) <= MOST_DIGITS:
         return Decimal(text)
     if re.fullmatch(r"[\d.]+[eE][-+]?\d+", text):
         return float(text)
@@ -201,7 +201,7 @@ def _fitting(value: Decimal, type_: Type) -> Decimal:
     scale = max(0, -int(exponent))
     whole = max(0, len(digits) + int(exponent))
     own_scale = type_.scale or 0
-    if max(whole, (type_.precision or 38) - own_scale) + max(scale, own_scale) > 38:
+    if max(whole, (type_.precision or MOST_DIGITS) - own_scale) + max(scale, own_scale) > MOST_DIGITS:
         raise NotPushed("a decimal of more than 38 digits")
     return value
 

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from fedq.plan.constants import NotPushed
-from fedq.types import BIGINT, INTEGER, Type
+from fedq.types import BIGINT, INTEGER, MOST_DIGITS, Type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ _DIGITS = {
     "UBIGINT": 20, "HUGEINT": 38,
 }  # fmt: skip
 _RANKS = {"TINYINT": 0, "SMALLINT": 1, "INTEGER": 2, "BIGINT": 3, "HUGEINT": 4}
-_NARROW, _WIDE = 18, 38
+_NARROW = 18
 
 
 def as_decimal(type_: Type) -> Type:
@@ -70,7 +70,7 @@ def sum_type(left: Type, right: Type) -> Type:
     widest = max(one.precision or 0, other.precision or 0)
     if width > _NARROW >= widest:
         width = _NARROW
-    return Type("DECIMAL", min(width, _WIDE), scale)
+    return Type("DECIMAL", min(width, MOST_DIGITS), scale)
 
 
 def product_type(left: Type, right: Type) -> Type:
@@ -79,11 +79,11 @@ def product_type(left: Type, right: Type) -> Type:
     scale = (one.scale or 0) + (other.scale or 0)
     width = (one.precision or 0) + (other.precision or 0)
     widest = max(one.precision or 0, other.precision or 0)
-    if scale > _WIDE:
+    if scale > MOST_DIGITS:
         raise NotPushed("a product of more than 38 digits after the point")
     if width > _NARROW >= widest and scale < _NARROW:
         width = _NARROW
-    return Type("DECIMAL", min(width, _WIDE), scale)
+    return Type("DECIMAL", min(width, MOST_DIGITS), scale)
 
 
 def common_number(values: Iterable[Said]) -> Type:
@@ -104,7 +104,7 @@ def _wider(left: Said, right: Said) -> Said:
         first, second = as_decimal(one), as_decimal(other)
         scale = max(first.scale or 0, second.scale or 0)
         width = max(_whole(first), _whole(second)) + scale
-        if width > _WIDE:
+        if width > MOST_DIGITS:
             raise NotPushed("a decimal of more than 38 digits")
         type_ = Type("DECIMAL", width, scale)
     most = max(left.reach, right.reach)
@@ -124,7 +124,7 @@ def number_type(value: int | Decimal) -> Type | None:
     _, digits, exponent = value.as_tuple()
     scale = max(0, -int(exponent))
     width = max(len(digits) + max(0, int(exponent)), scale + 1)
-    return Type("DECIMAL", width, scale) if width <= _WIDE else None
+    return Type("DECIMAL", width, scale) if width <= MOST_DIGITS else None
 
 
 def _whole(type_: Type) -> int:

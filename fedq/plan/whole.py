@@ -22,7 +22,7 @@ from fedq.dialects.duckdb import DUCKDB
 from fedq.plan.block import write_block
 from fedq.plan.nodes import Fetch, Plan
 from fedq.sql import Edit, apply_edits
-from fedq.types import Type, parse_type
+from fedq.types import MOST_DIGITS, Type, parse_type
 
 _DUCKDB_KINDS = frozenset({"duckdb", "files", "frames"})
 _PARAMETER_TYPES: dict[type, str] = {
@@ -30,7 +30,6 @@ _PARAMETER_TYPES: dict[type, str] = {
     uuid.UUID: "UUID",
 }  # fmt: skip
 #: of a DECIMAL
-_MOST_DIGITS = 38
 
 
 def whole_query(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping[str, str]) -> Plan | None:
@@ -121,6 +120,6 @@ def _number_type(value: int | Decimal) -> str:
     _, digits, exponent = value.as_tuple()
     scale = max(0, -int(exponent))
     precision = scale + 1 if scale > len(digits) else len(digits) + max(0, int(exponent))
-    if precision > _MOST_DIGITS:
+    if precision > MOST_DIGITS:
         raise Unsayable("a decimal of more than 38 digits")
     return f"DECIMAL({precision},{scale})"

@@ -10,7 +10,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from fedq.types import BIGINT, BLOB, BOOLEAN, DATE, DOUBLE, TIMESTAMP, TIMESTAMPTZ, VARCHAR, Comparison, Type
+from fedq.types import (
+    BIGINT,
+    BLOB,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    MOST_DIGITS,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    VARCHAR,
+    Comparison,
+    Type,
+)
 
 #: the first class of a type's family that is here decides
 _SIMPLE = {
@@ -18,7 +30,6 @@ _SIMPLE = {
     "UUID": Type("UUID"), "Interval": Type("INTERVAL"), "INTERVAL": Type("INTERVAL"), "JSON": Type("JSON"),
     "LargeBinary": BLOB, "_Binary": BLOB, "Enum": VARCHAR, "String": VARCHAR,
 }  # fmt: skip
-_MAX_PRECISION = 38
 
 
 def type_of(type_: Any) -> Type:
@@ -39,7 +50,7 @@ def _decimal(precision: int | None, scale: int | None) -> Type:
     """Without digits, a DOUBLE: it holds what has few enough of them, and the rest is loud."""
     if precision is None:
         return DOUBLE
-    digits, after = min(precision, _MAX_PRECISION), scale or 0
+    digits, after = min(precision, MOST_DIGITS), scale or 0
     return Type("DECIMAL", digits, after) if 0 <= after <= digits else DOUBLE
 
 

@@ -15,7 +15,7 @@ from fedq.fetch.mysql.binary import FLOAT
 from fedq.fetch.mysql.errors import number_of
 from fedq.fetch.mysql.wire import Field, Wire
 from fedq.fetch.source import Output
-from fedq.types import Type
+from fedq.types import MOST_DIGITS, Type
 
 _ALLOWED = ("SELECT", "WITH", "VALUES", "TABLE", "SHOW", "EXPLAIN", "DESCRIBE", "DESC", "HELP", "CHECKSUM")
 #: MySQL does not prepare these; a text that begins so is one of these
@@ -90,7 +90,7 @@ def _type(field: Field) -> Type:
         return Type(("U" if field.flags & _UNSIGNED else "") + _INTEGERS[field.code])
     if field.code in (0, 246):
         precision = field.length - (1 if field.decimals else 0) - (0 if field.flags & _UNSIGNED else 1)
-        return Type("DECIMAL", min(max(precision, field.decimals, 1), 38), min(field.decimals, 38))
+        return Type("DECIMAL", min(max(precision, field.decimals, 1), MOST_DIGITS), min(field.decimals, MOST_DIGITS))
     if field.code in _OTHERS:
         return Type(_OTHERS[field.code])
     return Type("BLOB" if field.charset == _BINARY else "VARCHAR")

@@ -47,17 +47,23 @@ if TYPE_CHECKING:
     import pymysql
 
 T = TypeVar("T")
+#: flags of the login: CLIENT_FOUND_ROWS, CLIENT_LOCAL_FILES
 _FOUND_ROWS, _LOCAL_FILES = 2, 128
 #: bytes of one statement, far below the smallest max_allowed_packet in use
 _STATEMENT = 1 << 20
+#: keys of one IN list, rows of one derived table
 _KEYS, _JOINED = 900, 400
 #: fewer rows than this are one INSERT
 _FEW = 100
 #: KILL QUERY that a statement may survive, some seconds in all; then the connection is cut
 _KILLS = 12
+#: LOAD DATA LOCAL is switched off, here or there
 _NO_LOCAL = (1148, 3948, 3950, 4166)
+#: waited too long for a lock, deadlock, the row has changed since it was read
 _CONFLICTS = (1205, 1213, 1020)
+#: a key is there already
 _TAKEN = (1062, 1586)
+#: out of range, cut, wrong for its type, NULL where there must be a value, a CHECK
 _UNFIT = (1264, 1265, 1292, 1366, 1367, 1406, 1411, 1048, 1263, 4025)
 
 

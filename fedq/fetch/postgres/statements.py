@@ -16,14 +16,18 @@ from fedq.errors import NotAllowed
 from fedq.fetch.source import Output
 from fedq.types import VARCHAR
 
-_IDLE_SECONDS = 600
-_SETTINGS = (
+#: what values are written as in every transaction of fedq's
+SETTINGS = (
     "TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'postgres'", "extra_float_digits = 1",
-    "bytea_output = 'hex'", "standard_conforming_strings = on", "default_transaction_read_only = on",
-    f"idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
+    "bytea_output = 'hex'", "standard_conforming_strings = on",
+)  # fmt: skip
+#: a reader that is forgotten holds its snapshot, and with it what VACUUM could remove, no longer
+_IDLE_SECONDS = 600
+_READING = (
+    *SETTINGS, "default_transaction_read_only = on", f"idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
 )  # fmt: skip
 # LOCAL, because a pooler such as PgBouncer hands the server's session on to other programs after the transaction
-_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + "".join(f"SET LOCAL {line}; " for line in _SETTINGS)
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + "".join(f"SET LOCAL {line}; " for line in _READING)
 # a pooler of several servers may pass the request to stop a statement to the wrong one: then its going away must do
 _WATCH = "SET LOCAL client_connection_check_interval = '1s'; "
 SAVEPOINT = "SAVEPOINT fedq; "

@@ -33,7 +33,7 @@ from fedq.fetch.postgres.connection import PostgresConnection
 from fedq.fetch.postgres.errors import DRIVER_ERRORS, read_error, without_frames
 from fedq.fetch.postgres.session import PostgresSession
 from fedq.fetch.postgres.source import PostgresSource
-from fedq.fetch.postgres.statements import ROLLBACK
+from fedq.fetch.postgres.statements import ROLLBACK, SETTINGS
 from fedq.fetch.source import Session, Source
 from fedq.fetch.writer import (
     Begin,
@@ -50,11 +50,8 @@ from fedq.fetch.writer import (
 )
 
 T = TypeVar("T")
+#: rows of one statement over arrays
 _ROWS = 10_000
-_SETTINGS = (
-    "TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'postgres'", "extra_float_digits = 1",
-    "bytea_output = 'hex'", "standard_conforming_strings = on",
-)  # fmt: skip
 # a commit that does not wait for its own log has no position that a replica could be asked for
 _DURABLE = "SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'; "
 _POSITION = (
@@ -65,6 +62,7 @@ _POSITION = (
 _UNDO_SECONDS = 10.0
 #: no statement for a transaction: active_sql_transaction, invalid_transaction_termination
 _NOT_WITHIN = ("25001", "2D000")
+#: serialization_failure, deadlock_detected
 _CONFLICTS = ("40001", "40P01")
 _KNOWN = re.compile(
     r"(smallint|integer|bigint|numeric|boolean|text|character|uuid|date|time|timestamp|bytea|real|double)"
@@ -99,7 +97,7 @@ class PostgresWriter:
         schemas = self._plain.search_path
         path = f"SET LOCAL search_path = {', '.join(map(POSTGRES.quote, schemas))}; " if schemas else ""
         mode = " READ ONLY" if begin.is_read_only else ""
-        settings = "".join(f"SET LOCAL {line}; " for line in _SETTINGS)
+        settings = "".join(f"SET LOCAL {line}; " for line in SETTINGS)
         self._enter(f"BEGIN ISOLATION LEVEL REPEATABLE READ{mode}; {settings}{path}{_DURABLE}")
 
     def _enter(self, text: str) -> None:

@@ -23,7 +23,19 @@ from dataclasses import dataclass, replace
 
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.dialects.sqlite import SQLITE, UTF16
-from fedq.types import BIGINT, BLOB, BOOLEAN, DATE, DOUBLE, TIMESTAMP, TIMESTAMPTZ, VARCHAR, Comparison, Type
+from fedq.types import (
+    BIGINT,
+    BLOB,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    MOST_DIGITS,
+    TIMESTAMP,
+    TIMESTAMPTZ,
+    VARCHAR,
+    Comparison,
+    Type,
+)
 
 _DECLARED = re.compile(r"\s*([^()]*?)\s*(?:\(\s*(\d+)\s*(?:,\s*(\d+)\s*)?\))?\s*([^()]*?)\s*")
 
@@ -38,7 +50,6 @@ _EXACT_NAMES = {
 _DECIMALS = ("DECIMAL", "NUMERIC", "DEC", "NUMBER", "FIXED")
 #: names that hold INT by chance
 _NOT_INTEGER = ("INTERVAL", "POINT")
-_MAX_PRECISION = 38
 #: of a table without a declared type, so many rows are looked at to find what it holds
 _SAMPLE = 1_000
 #: … and no longer than so many of SQLite's instructions (a view may be expensive)
@@ -87,7 +98,7 @@ def type_of(declared: str) -> Type | None:
 def _decimal(precision: str | None, scale: str | None) -> Type:
     if precision is None:
         return DOUBLE
-    digits, after = min(int(precision), _MAX_PRECISION), int(scale or 0)
+    digits, after = min(int(precision), MOST_DIGITS), int(scale or 0)
     return Type("DECIMAL", digits, after) if digits > 0 and after <= digits else DOUBLE
 
 

@@ -16,10 +16,9 @@ from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Speaker
 from fedq.plan.values import Said, described, say
 from fedq.sql import exp, render
-from fedq.types import BIGINT, BOOLEAN, VARCHAR, Comparison, Type
+from fedq.types import BIGINT, BOOLEAN, MOST_DIGITS, VARCHAR, Comparison, Type
 
 _HUGEINT = Type("HUGEINT")
-_MOST_DIGITS = 38
 #: integers of which no table has enough to pass 64 bits
 _NARROW = ("TINYINT", "SMALLINT", "INTEGER", "UTINYINT", "USMALLINT", "UINTEGER")
 #: what text is once a database that knows bytes only has made text of it again
@@ -101,7 +100,7 @@ def _sum(node: exp.Sum, speaker: Speaker, condition: str | None) -> Said:
     type_ = said.column.type
     if said.column.comparison is not Comparison.SAME or not _is_summed(type_, speaker.dialect):
         raise NotPushed(f"a sum of {named(said)} ({said.column.native}) is not exact there")
-    result = _HUGEINT if type_.family == "integer" else Type("DECIMAL", _MOST_DIGITS, type_.scale)
+    result = _HUGEINT if type_.family == "integer" else Type("DECIMAL", MOST_DIGITS, type_.scale)
     return _number(f"sum({distinct}{_where(said.sql, condition)})", result)
 
 

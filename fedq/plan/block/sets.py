@@ -19,12 +19,11 @@ from fedq.plan.block.statement import Item, Names, Statement, Written, source_of
 from fedq.plan.constants import NotPushed
 from fedq.plan.values import Said
 from fedq.sql import exp
-from fedq.types import Comparison, Type
+from fedq.types import MOST_DIGITS, Comparison, Type
 
 _VERBS: dict[type[exp.Expr], str] = {exp.Union: "UNION", exp.Intersect: "INTERSECT", exp.Except: "EXCEPT"}
 _KNOWN = frozenset({"this", "expression", "distinct", "order", "limit", "offset", "with_"})
 _SIGNED = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT")
-_MOST_DIGITS = 38
 _EXACT = (Comparison.SAME, Comparison.EQUALITY)
 
 
@@ -105,7 +104,7 @@ def _common(one: Type, other: Type) -> Type | None:
     if one.family == "decimal" == other.family:
         scale = max(one.scale or 0, other.scale or 0)
         whole = max((type_.precision or 0) - (type_.scale or 0) for type_ in (one, other))
-        return Type("DECIMAL", whole + scale, scale) if whole + scale <= _MOST_DIGITS else None
+        return Type("DECIMAL", whole + scale, scale) if whole + scale <= MOST_DIGITS else None
     return None
 
 
