@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: times a write of its own is tried when others change the same rows
 _ATTEMPTS = 6
+#: bytes of a transaction's name: XA takes 64
+_LONGEST_GID = 64
 _active: ContextVar[tuple[Transaction, ...]] = ContextVar("fedq_transactions", default=())
 
 
@@ -52,6 +54,7 @@ class Transaction:
         self.desk = desk
         self._is_atomic = is_atomic
         self._gid = None if is_alone else new_gid()
+        self._gids: dict[str, str] = {}
         self._writers: dict[str, Writer] = {}
         self._failure: BaseException | None = None
         self._token: Token[tuple[Transaction, ...]] | None = None
@@ -107,8 +110,7 @@ class Transaction:
         try:
             if self._writing is not None:
                 self._writing.reach(writer.interrupt)
-            gid = f"{self._gid}:{name}"[:60] if self._gid is not None and self._is_atomic else None
-            writer.begin(Begin(gid, is_read_only=self.desk.catalog.database(name).read_only))
+            writer.begin(Begin(self._gid_in(name), is_read_only=self.desk.catalog.database(name).read_only))
             if self._writers and self._is_atomic:
                 self._check_together(writer)
         except BaseException:  # Ctrl-C too: its connection is in no transaction's list yet
@@ -119,6 +121,16 @@ class Transaction:
             raise
         self._writers[name] = writer
         return writer
+
+    def _gid_in(self, name: str) -> str | None:
+        """The transaction's name in a database; each has another, for two of them may be in one server."""
+        if self._gid is None or not self._is_atomic:
+            return None
+        if name not in self._gids:
+            gid = f"{self._gid}:{name}"
+            is_short = len(gid.encode()) <= _LONGEST_GID
+            self._gids[name] = gid if is_short else f"{self._gid}::{len(self._gids)}"
+        return self._gids[name]
 
     def _check_together(self, newcomer: Writer) -> None:
         unable = [writer.name for writer in (*self._writers.values(), newcomer) if not writer.can_prepare]
@@ -191,7 +203,7 @@ class Transaction:
         return DatabaseError(message, hint=f"{failed} said: {error}", outcome=outcome)
 
     def _commit_in_two_phases(self) -> dict[str, Position]:
-        gids = {name: f"{self._gid}:{name}"[:60] for name in self._writers}
+        gids = {name: self._gids[name] for name in self._writers}
         urls = {name: self.desk.catalog.database(name).url for name in self._writers}
         entry = Entry.create(self._gid or "", gids, urls)
         try:

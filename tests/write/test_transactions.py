@@ -132,6 +132,24 @@ def test_two_databases_commit_together(pair: Pair) -> None:
     assert len(pair.fed.recover()) == 0
 
 
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_two_databases_of_one_server_with_long_names(
+    kind: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The server tells their parts apart by the transaction's name, which is no longer than 64 bytes."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    server: Server = request.getfixturevalue(kind)
+    urls = {f"orders_of_the_whole_company_{year}": server.new_database() for year in (2024, 2025)}
+    for url in urls.values():
+        server.sql("CREATE TABLE t (id INTEGER PRIMARY KEY)", url)
+    with fedq.connect({"version": 1, "databases": {name: {"url": url} for name, url in urls.items()}}) as fed:
+        with fed.transaction():
+            for name in urls:
+                fed.execute(f"insert into {name}.t values (1)")
+        assert len(fed.recover()) == 0
+    assert [server.sql("SELECT count(*) FROM t", url) for url in urls.values()] == [[(1,)], [(1,)]]
+
+
 CRASH = """
 import os, signal, sys, fedq
 from fedq.write import journal
