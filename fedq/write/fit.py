@@ -149,7 +149,7 @@ def _reason(source: Type, target: Type) -> str:
     if source.family == "timestamp" and target.family == "date":
         return "its time of day would be lost"
     if source.family == "timestamptz" and target.family == "timestamp":
-        return "its time zone would be lost"
+        return "its time zone would be lost; CAST(… AS TIMESTAMP) is its time in UTC"
     return f"as {target} it would be another value, or none"
 
 
