@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,12 @@ _WAITING, _WAITING_BYTES = 4, 2 << 20
 _CHUNK_ROWS, _CHUNK_BYTES = 100_000, 2 << 20
 #: a fetch has many more rows than estimated from this number on, and from this many times its estimate
 LATE_ROWS, LATE_TIMES = 50_000, 10
+
+
+def is_chunk(batches: Sequence[pa.RecordBatch]) -> bool:
+    """Whether batches are enough to be appended."""
+    rows, size = sum(batch.num_rows for batch in batches), sum(batch.nbytes for batch in batches)
+    return bool(rows >= _CHUNK_ROWS or size >= _CHUNK_BYTES)
 
 
 class _Messages(queue.Queue[tuple[str, str, Any]]):
@@ -141,8 +147,7 @@ class Pulls:
         self.run_.count(pull.fetch, batch.num_rows, batch.nbytes)
         pull.rows += batch.num_rows
         pull.pending.append(batch)
-        rows, size = (sum(getattr(one, what) for one in pull.pending) for what in ("num_rows", "nbytes"))
-        if rows >= _CHUNK_ROWS or size >= _CHUNK_BYTES:
+        if is_chunk(pull.pending):
             self._load(pull)
         if pull.late and pull.state == "ordered":
             self._limit_late(pull)

@@ -22,7 +22,7 @@ from fedq.fetch.placed import PlacedSession, Served
 from fedq.join.duckdb import Bench
 from fedq.plan.nodes import Actual, Fetch, Plan
 from fedq.result.sources import SourceRead
-from fedq.run.conduct import Pulls
+from fedq.run.conduct import Pulls, is_chunk
 from fedq.run.keys import Condition, fitting
 from fedq.types import Type
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
     from fedq.fetch.source import Session, Source
 
-#: rows, and bytes, gathered before they are appended
-CHUNK_ROWS, CHUNK_BYTES = 100_000, 2 << 20
 #: after so many bytes Arrow is asked for the memory that it keeps for itself
 _MUCH = 64 << 20
 #: bytes of a statement beside its keys and its plain text: what a source wraps around it
@@ -224,8 +222,7 @@ def _chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]
     pending: list[pa.RecordBatch] = []
     for batch in batches:
         pending.append(batch)
-        rows, size = (sum(getattr(one, what) for one in pending) for what in ("num_rows", "nbytes"))
-        if rows >= CHUNK_ROWS or size >= CHUNK_BYTES:
+        if is_chunk(pending):
             yield pending
             pending = []
     if pending:

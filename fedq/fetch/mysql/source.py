@@ -172,7 +172,7 @@ class MySQLSource:
                 return None
             with deadline(link, patience):
                 if not link.is_settled:
-                    _settle(link)
+                    settle(link)
                 answer = (task(link),)
             is_done = True
             return answer
@@ -192,7 +192,7 @@ class MySQLSource:
         return classify(error, self.name, where=where)
 
 
-def _settle(link: Link) -> None:
+def settle(link: Link) -> None:
     """The settings that every session needs, once per connection.
 
     Not only those for exactness: a server may be set to cut every result (sql_select_limit), to refuse large ones

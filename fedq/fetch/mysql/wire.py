@@ -72,7 +72,7 @@ class Wire:
     """One authenticated connection, used by one thread at a time; after any error but the server's it is unusable."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self._socket = connection
+        self.socket = connection
         self._block = bytearray(1 << 14)
         self._at = self._end = 0
         self._deadline: float | None = None
@@ -87,20 +87,20 @@ class Wire:
         """From now on receiving ends in a TimeoutError at this moment (of time.monotonic)."""
         self._deadline = deadline
         if deadline is None:
-            self._socket.settimeout(None)
+            self.socket.settimeout(None)
 
     def send(self, sql: str) -> tuple[Field, ...]:
         """Send one statement; returns the columns of its result, none when it has no result.
 
         Raises: pymysql.Error, the server's or for a lost connection; TimeoutError.
         """
-        self._command(bytes([_COM_QUERY]) + sql.encode())
+        self.command(bytes([_COM_QUERY]) + sql.encode())
         return self._header()
 
     def send_prepared(self, sql: str) -> tuple[Field, ...]:
         """The same by the binary protocol: the rows are to be had by `packets`."""
         number, _ = self._prepare(sql)
-        self._command(struct.pack("<BIBI", _COM_EXECUTE, number, 0, 1))
+        self.command(struct.pack("<BIBI", _COM_EXECUTE, number, 0, 1))
         self._prepared = number
         return self._header()
 
@@ -110,50 +110,51 @@ class Wire:
         return columns
 
     def _prepare(self, sql: str) -> tuple[int, int]:
-        self._command(bytes([_COM_PREPARE]) + sql.encode())
-        number, columns, parameters = struct.unpack_from("<IHH", self._packet(), 1)
+        self.command(bytes([_COM_PREPARE]) + sql.encode())
+        number, columns, parameters = struct.unpack_from("<IHH", self.packet(), 1)
         for count in (parameters, columns):
             for _ in range(count + 1 if count else 0):  # their definitions come again with the rows
-                self._packet()
+                self.packet()
         return number, columns
 
     def reset(self) -> None:
         """Make the connection as new: no transaction, no settings, no locks, no variables. Raises: as send."""
-        self._command(bytes([_COM_RESET]))
-        self._ended(self._packet())
+        self.command(bytes([_COM_RESET]))
+        self.ended(self.packet())
 
     def packets(self) -> Iterator[bytes]:
         """The rows of the statement just sent, as they came."""
         while self.is_streaming:
-            packet = self._packet()
+            packet = self.packet()
             if packet[0] == 0xFE and len(packet) < 9:
-                self._ended(packet)
+                self.ended(packet)
             else:
                 yield packet
 
-    def _command(self, payload: bytes) -> None:
+    def command(self, payload: bytes) -> None:
+        """Send one command. Raises: pymysql.Error for a lost connection."""
         framed = _framed(payload)
         if self._prepared is not None:  # forgetting it has no answer, so it may go in front
             framed = _framed(struct.pack("<BI", _COM_FORGET, self._prepared)) + framed
             self._prepared = None
         try:
-            self._socket.sendall(framed)
+            self.socket.sendall(framed)
         except OSError as error:
             self.is_broken = True
             lost("sending failed", error)
 
     def _header(self) -> tuple[Field, ...]:
         """The columns of a result."""
-        first = self._packet()
+        first = self.packet()
         if first[0] == 0:
-            self._ended(first)
+            self.ended(first)
             return ()
         if first[0] == 0xFB:  # it asks for a file of this machine
             self.is_broken = True
             malformed()
         count, _ = length_encoded(first, 0)
-        fields = tuple(_field(self._packet()) for _ in range(count or 0))
-        if self._packet()[0] != 0xFE:
+        fields = tuple(_field(self.packet()) for _ in range(count or 0))
+        if self.packet()[0] != 0xFE:
             self.is_broken = True
             malformed()
         self.is_streaming = True
@@ -185,10 +186,10 @@ class Wire:
         while self.is_streaming:
             starts = self._gather()
             if not starts:
-                self._packet()
+                self.packet()
             elif self._block[starts[-1] + 4] >= 0xFE:  # nothing follows the end of a result
                 self._at = starts[-1]
-                self._ended(self._packet())
+                self.ended(self.packet())
 
     # rows
 
@@ -232,7 +233,7 @@ class Wire:
             self._at = int(ends[count])
             if packet[0] == 0xFF:
                 self._fail(packet)
-            self._ended(packet)
+            self.ended(packet)
             is_end = True
             at, ends = at[:count], ends[:count]
         if not len(at):
@@ -277,14 +278,14 @@ class Wire:
 
     def _one_large_row(self, width: int) -> list[pa.Array]:
         """A row that is larger than a block, read alone."""
-        packet = self._packet()
+        packet = self.packet()
         if packet[0] == 0xFE and len(packet) < 9:  # pragma: no cover - such a packet is never larger than a block
             malformed()
         return [pa.array([value], pa.binary()) for value in _values(packet, width)]
 
     # packets
 
-    def _packet(self) -> bytes:
+    def packet(self) -> bytes:
         """The next packet, whole. Raises the server's error when it is one."""
         parts = []
         while True:
@@ -338,8 +339,8 @@ class Wire:
     def _receive_into(self, view: memoryview) -> int:
         try:
             if self._deadline is not None:
-                self._socket.settimeout(max(self._deadline - time.monotonic(), 0.001))
-            count = self._socket.recv_into(view)
+                self.socket.settimeout(max(self._deadline - time.monotonic(), 0.001))
+            count = self.socket.recv_into(view)
         except TimeoutError:
             self.is_broken = True
             raise
@@ -352,7 +353,7 @@ class Wire:
         self.received += count
         return count
 
-    def _ended(self, packet: bytes) -> None:
+    def ended(self, packet: bytes) -> None:
         """Take note of an OK or EOF packet."""
         self.is_streaming = False
         if packet[0] == 0xFE:

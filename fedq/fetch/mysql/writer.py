@@ -26,7 +26,7 @@ from fedq.fetch.mysql import outgoing
 from fedq.fetch.mysql.connect import Connector, Link
 from fedq.fetch.mysql.errors import READ_ONLY, classify, number_of
 from fedq.fetch.mysql.session import MySQLSession, use_mode
-from fedq.fetch.mysql.source import MySQLSource, _settle
+from fedq.fetch.mysql.source import MySQLSource, settle
 from fedq.fetch.mysql.wire import FULL, length_encoded
 from fedq.fetch.source import Source
 from fedq.fetch.writer import (
@@ -119,7 +119,7 @@ class MySQLWriter:
 
     def _connected(self) -> Link:
         link = self._connector.connect()
-        _settle(link)
+        settle(link)
         variables = "tx" if link.is_mariadb else "transaction"
         link.wire.ask(
             f"SET {variables}_isolation = 'SERIALIZABLE', {variables}_read_only = 0, unique_checks = 1,"
@@ -312,17 +312,17 @@ class MySQLWriter:
         self._is_running = True
         try:
             wire.until(None)
-            wire._command(b"\x03" + sql.encode())
-            first = wire._packet()
+            wire.command(b"\x03" + sql.encode())
+            first = wire.packet()
             if first[0] == 0xFB and pieces is not None:
                 self._send(pieces)
-                first = wire._packet()
+                first = wire.packet()
             if first[0] == 0xFB:  # it asks for a file of this machine
                 wire.is_broken = True
                 raise ConnectionLost(f"database {self.name!r}: the server asks for a file", database=self.name)
             if first[0] != 0:
                 raise self._has_rows()
-            wire._ended(first)
+            wire.ended(first)
             return length_encoded(first, 1)[0] or 0
         except (MySQLError, TimeoutError, OSError) as error:
             raise self._explained(error) from error
@@ -356,7 +356,7 @@ class MySQLWriter:
 
     def _send(self, pieces: Iterator[bytes]) -> None:
         """Data as packets, ended by an empty one; the server numbers them on from its own request, which was 1."""
-        line, number = self.link.wire._socket, 2
+        line, number = self.link.wire.socket, 2
         try:
             for piece in pieces:
                 if self._is_stopped:

@@ -198,12 +198,13 @@ class PostgresSource:
                 self._connections = set()
                 thread = LoopThread(f"fedq-{self.name}")
                 pool: Pool[PostgresConnection] = Pool(
-                    self.name, connect=self._connect, close=self._drop, size=self._target.max_connections
+                    self.name, connect=self.connect, close=self.drop, size=self._target.max_connections
                 )
                 self._parts = (os.getpid(), thread, pool)
             return self._parts[1:]
 
-    def _connect(self) -> PostgresConnection:
+    def connect(self) -> PostgresConnection:
+        """A new connection, in no pool yet. Raises: ConnectionFailed."""
         thread, _ = self._running()
         try:
             driver = thread.call(self._logged_in(self._password()))
@@ -213,7 +214,7 @@ class PostgresSource:
         connection = PostgresConnection(driver, thread, is_pooled=self._is_pooled)
         self._connections.add(connection)
         if self._is_closed:  # meanwhile: who closed the others did not see this one
-            self._drop(connection)
+            self.drop(connection)
             raise ConnectionFailed(f"database {self.name!r} is closed", hint="Connect again.", database=self.name)
         return connection
 
@@ -233,7 +234,8 @@ class PostgresSource:
         driver.terminate()
         return await connect(self._target, password, is_pooled=True)
 
-    def _drop(self, connection: PostgresConnection) -> None:
+    def drop(self, connection: PostgresConnection) -> None:
+        """Cut a connection."""
         self._connections.discard(connection)
         connection.abort()
 

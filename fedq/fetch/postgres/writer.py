@@ -86,7 +86,7 @@ class PostgresWriter:
         """Start a transaction."""
         self._begin, self._is_prepared, self._is_position_known = begin, False, True
         if self._connection is None or self._connection.is_closed:
-            self._connection = self._plain._connect()
+            self._connection = self._plain.connect()
         if begin.is_autocommit:
             if self._connection.is_pooled:  # each statement begins by itself: a setting would be another program's
                 return
@@ -104,7 +104,7 @@ class PostgresWriter:
         try:
             self._call(lambda driver: driver.execute(text))
         except ConnectionLost:  # it died while it was idle
-            self._connection = self._plain._connect()
+            self._connection = self._plain.connect()
             self._call(lambda driver: driver.execute(text))
 
     @property
@@ -379,7 +379,7 @@ class PostgresWriter:
         if connection is not None:
             if self._was_stopped:  # a connection that is cut forgets that the server was to be told
                 connection.thread.call(connection.settle(ROLLBACK))
-            self._plain._drop(connection)
+            self._plain.drop(connection)
 
 
 class _Session(PostgresSession):
