@@ -55,7 +55,7 @@ def insert_on_conflict(
     if not conflict.assignments:
         return writer.upsert(schema, target.key, first_of_each(data, target, connection), ())
     refuse_twins(data, target, connection)
-    changed = [target.column(each.column, text=statement.text, span=each.span) for each in conflict.assignments]
+    changed = target.assigned(statement, conflict.assignments)
     if any(column.physical in target.key for column in changed):
         raise NotAllowed("ON CONFLICT cannot change the key itself", sql=statement.text, hint="Use UPDATE for that.")
     if not conflict.condition and all(_is_own(each.column, each.tree) for each in conflict.assignments):
@@ -109,9 +109,7 @@ def _update_there(
     """How many of the rows that are there were changed, and how many there are."""
     import pyarrow.compute as pc
 
-    changed = [target.column(each.column, text=statement.text, span=each.span) for each in conflict.assignments]
-    if len({column.physical for column in changed}) < len(changed):
-        raise InvalidQuery("a column is SET twice", sql=statement.text, span=statement.span, hint="Set it once.")
+    changed = target.assigned(statement, conflict.assignments)
     query = _query(statement, conflict, target)
     logical = {column.physical: column.name for column in target.table.columns}
     frame = data.rename_columns([excluded(logical[name]) for name in data.column_names])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from fedq.bind.resolve import BoundTable, Placing, resolve_tables
 from fedq.catalog.model import Catalog, Database
 from fedq.catalog.schema import Column
 from fedq.catalog.suggest import nearest
-from fedq.errors import ColumnNotFound, ReadOnlyError
+from fedq.errors import ColumnNotFound, InvalidQuery, ReadOnlyError
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Position, Writer, Writers
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from fedq.result import Result
+    from fedq.write.statement import Assignment, Statement
     from fedq.write.stoppable import Writing
 
 
@@ -101,6 +102,13 @@ class Target:
             message = f"table {self.table.name!r} has no column {name!r}"
             raise ColumnNotFound(message, sql=text, span=span, hint=hint, table=self.table.name, column=name)
         return column
+
+    def assigned(self, statement: Statement, assignments: Sequence[Assignment]) -> list[Column]:
+        """The columns that are SET. Raises: ColumnNotFound; InvalidQuery where one is SET twice."""
+        changed = [self.column(each.column, text=statement.text, span=each.span) for each in assignments]
+        if len({column.physical for column in changed}) < len(changed):
+            raise InvalidQuery("a column is SET twice", sql=statement.text, span=statement.span, hint="Set it once.")
+        return changed
 
     @property
     def identity(self) -> tuple[Column, ...]:

@@ -165,9 +165,7 @@ def _refuse_defaults(statement: Statement) -> None:
 def _update(
     around: Transaction, statement: Statement, target: Target, values: Mapping[str, Any], placing: Placing
 ) -> int:
-    changed = [target.column(each.column, text=statement.text, span=each.span) for each in statement.assignments]
-    if len({column.physical for column in changed}) < len(changed):
-        raise InvalidQuery("a column is SET twice", sql=statement.text, span=statement.span, hint="Set it once.")
+    changed = target.assigned(statement, statement.assignments)
     if any(each.is_default for each in statement.assignments):
         hint = "Write the value out."
         raise NotAllowed("DEFAULT cannot be written out here", sql=statement.text, span=statement.span, hint=hint)

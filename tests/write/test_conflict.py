@@ -65,6 +65,7 @@ REFUSED: list[tuple[str, type[fedq.FedqError], str]] = [
     ("on conflict (id) do update set nam = 'x'", fedq.ColumnNotFound, "nam"),
     ("on conflict (id) do update set name = excluded.nam", fedq.FedqError, ""),
     ("on conflict (id) do update set name = 'a', name = 'b'", fedq.InvalidQuery, "twice"),
+    ("on conflict (id) do update set name = excluded.name, name = excluded.name", fedq.InvalidQuery, "twice"),
     ("on conflict (id) do update set amount = 1.239", fedq.ValueNotRepresentable, "amount"),
 ]
 
