@@ -118,7 +118,7 @@ def answer(shop: SQLiteSource, select: Select) -> pa.Table | str:
 
 @pytest.mark.parametrize("seed", range(100))
 def test_chunks_and_rows_are_the_same(seed: int, shop: SQLiteSource, monkeypatch: pytest.MonkeyPatch) -> None:
-    condition, policies = made(seed, shop._path)
+    condition, policies = made(seed, shop.path)
     select = local.select_of(local.described(shop, "t"), SQLITE, (), condition, **policies)
     size, tiny = random.Random(seed).choice([1, 4, 64]), 64 if seed % 4 == 0 else 1
     for name, value in (("_FEW", 0), ("_ROWS", size), ("_BATCH_ROWS", 3 * size), ("_GUESSES", 2), ("_TINY", tiny)):
@@ -145,7 +145,7 @@ def test_which_statements_are_chunked(
         ('ORDER BY "s"', False), ('WHERE "s" IN (SELECT "s" FROM "few")', False), ("AS x", False),
     ):  # fmt: skip
         select = local.select_of(table, SQLITE, (), tail)
-        expected = sqlite3.connect(shop._path).execute(select.sql).fetchall()
+        expected = sqlite3.connect(shop.path).execute(select.sql).fetchall()
         declined.clear()
         assert sorted(local.tuples(local.read(shop, select))) == sorted(expected), tail
         assert (declined == [None]) is is_chunked, tail

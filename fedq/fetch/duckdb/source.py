@@ -34,10 +34,10 @@ class DuckDBSource:
 
     def __init__(self, database: Database, password: Callable[[], str | None]) -> None:
         self.name = database.name
-        self._policy = database.on_unrepresentable
-        self._schemas = (database.schema or "main", *database.schemas)
-        self._path = Path(database.url.removeprefix("duckdb:///"))
-        self._engine = Engine(paths=(self._path, Path(f"{self._path}.wal")))
+        self.policy = database.on_unrepresentable
+        self.schemas = (database.schema or "main", *database.schemas)
+        self.path = Path(database.url.removeprefix("duckdb:///"))
+        self._engine = Engine(paths=(self.path, Path(f"{self.path}.wal")))
         self._lock = threading.Lock()
         self._readers = 0
         self._known: tuple[object, dict[PhysicalTable, TableSchema | None]] = (None, {})
@@ -65,7 +65,7 @@ class DuckDBSource:
     def _stamp(self) -> object:
         """What changes with every write to the file; None when that cannot be told, the last write being too young."""
         found: list[tuple[int, int, int, int] | None] = []
-        for path in (self._path, Path(f"{self._path}.wal")):
+        for path in (self.path, Path(f"{self.path}.wal")):
             try:
                 state = path.stat()
             except OSError:
@@ -79,7 +79,7 @@ class DuckDBSource:
     def _ask(self, question: Callable[[Tables], Answer]) -> Answer:
         cursor = self._attached()
         try:
-            return question(Tables(cursor, _ATTACHED, self._schemas, self._policy))
+            return question(Tables(cursor, _ATTACHED, self.schemas, self.policy))
         except duckdb.Error as error:
             raise explained(self.name, *error_facts(error), None) from error
         finally:
@@ -97,11 +97,11 @@ class DuckDBSource:
         try:
             with self._lock:
                 if self._readers == 0:
-                    cursor.execute(f"ATTACH {text(str(self._path))} AS {_ATTACHED} (TYPE duckdb, READ_ONLY)")
+                    cursor.execute(f"ATTACH {text(str(self.path))} AS {_ATTACHED} (TYPE duckdb, READ_ONLY)")
                 self._readers += 1
         except duckdb.Error as error:
             cursor.close()
-            raise refused_file(self.name, self._path, error) from error
+            raise refused_file(self.name, self.path, error) from error
         cursor.execute(f"USE {_ATTACHED}")
         cursor.execute("BEGIN TRANSACTION READ ONLY")
         return cursor

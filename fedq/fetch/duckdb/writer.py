@@ -37,7 +37,7 @@ class DuckDBWriter(OnePhase):
 
     def __init__(self, source: DuckDBSource) -> None:
         self.name, self._source = source.name, source
-        self._path: Path = source._path
+        self._path: Path = source.path
         self._engine = Engine(paths=[Path(f"{self._path}{end}") for end in _ENDINGS])
         self._cursor: duckdb.DuckDBPyConnection | None = None
 
@@ -69,7 +69,7 @@ class DuckDBWriter(OnePhase):
 
     def tables(self) -> Tables:
         """What there is, within the transaction."""
-        return Tables(self.cursor, _ATTACHED, self._source._schemas, self._source._policy)
+        return Tables(self.cursor, _ATTACHED, self._source.schemas, self._source.policy)
 
     def insert(self, schema: TableSchema, data: pa.Table) -> int:
         """Append rows."""

@@ -49,8 +49,8 @@ class SQLiteSource:
     def __init__(self, database: Database, password: Callable[[], str | None]) -> None:
         self.name = database.name
         self._policy = database.on_unrepresentable
-        self._path = Path(database.url.removeprefix("sqlite:///"))
-        self._busy_timeout = float(database.options.get("busy_timeout", _BUSY_TIMEOUT))
+        self.path = Path(database.url.removeprefix("sqlite:///"))
+        self.busy_timeout = float(database.options.get("busy_timeout", _BUSY_TIMEOUT))
         self._pool: Pool[Connection] = Pool(
             self.name, connect=self._connect, close=Connection.close, size=database.options.get("max_connections", 4)
         )
@@ -60,7 +60,7 @@ class SQLiteSource:
         self._schemas: dict[str, TableSchema] = {}
 
     def _connect(self) -> Connection:
-        return Connection(self.name, self._path, self._busy_timeout)
+        return Connection(self.name, self.path, self.busy_timeout)
 
     def _take(self) -> Connection:
         """A connection to the file that is there now: a file that was replaced is another database."""
@@ -89,7 +89,7 @@ class SQLiteSource:
             try:
                 answer = question(Reader(connection.raw, self._policy, connection.identity))
             except sqlite3.Error as error:
-                raise explained(error, self.name, self._path) from error
+                raise explained(error, self.name, self.path) from error
             finally:
                 connection.end()
             is_usable = True

@@ -44,7 +44,7 @@ class _Connection(Connection):
     """A connection that may write."""
 
     def __init__(self, source: SQLiteSource, mode: str, limit: Limit) -> None:
-        self.database, self.path, self.busy_timeout = source.name, source._path, source._busy_timeout
+        self.database, self.path, self.busy_timeout = source.name, source.path, source.busy_timeout
         self.identity = identity(self.path)
         try:
             self.raw = sqlite3.connect(
@@ -73,12 +73,12 @@ class SQLiteWriter(OnePhase):
             self.raw.execute("PRAGMA query_only = ON")
         elif not begin.is_autocommit:
             self._wait()
-        self.raw.execute(f"PRAGMA busy_timeout = {self._plain._busy_timeout * 1000:.0f}")
+        self.raw.execute(f"PRAGMA busy_timeout = {self._plain.busy_timeout * 1000:.0f}")
         self.raw.set_authorizer(self._authorize)
 
     def _wait(self) -> None:
         """SQLite gives up at once where a reader would have to wait for a writer; waiting is done here."""
-        give_up, pause = time.monotonic() + self._plain._busy_timeout, 0.001
+        give_up, pause = time.monotonic() + self._plain.busy_timeout, 0.001
         while True:
             try:
                 self.raw.execute("BEGIN IMMEDIATE")
@@ -88,7 +88,7 @@ class SQLiteWriter(OnePhase):
                     raise self._limit.error(self.name) from error
                 if primary_code(error) not in _LOCKS or time.monotonic() > give_up:
                     self.close()
-                    raise explained(error, self.name, self._plain._path, is_opening=True) from error
+                    raise explained(error, self.name, self._plain.path, is_opening=True) from error
             time.sleep(pause)
             pause = min(0.05, pause * 2)
 
@@ -194,7 +194,7 @@ class SQLiteWriter(OnePhase):
                 raise self._limit.error(self.name) from error
             if primary_code(error) in _LOCKS:
                 raise Conflict(f"database {self.name!r} is locked", database=self.name) from error
-            raise explained(error, self.name, self._plain._path, sql=sql) from error
+            raise explained(error, self.name, self._plain.path, sql=sql) from error
 
     def interrupt(self) -> None:
         """Stop the statement that runs; SQLite asks itself every few milliseconds."""
