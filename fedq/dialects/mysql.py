@@ -24,7 +24,9 @@ from fedq.dialects.carriers import PLAIN, QUOTED, QUOTED_DATE, Carrier, Spelling
 from fedq.types import MOST_DIGITS, Comparison, Type
 
 #: a text literal is its characters (no backslash escapes), " is no identifier (no ANSI_QUOTES), nothing is cut silently
-SQL_MODE = "NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+SQL_MODE = (
+    "NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION,NO_AUTO_VALUE_ON_ZERO"
+)
 
 #: sorting looks at this many bytes of a value only (max_sort_length), and GROUP BY may sort
 SORTED_BYTES = 1024

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fedq.catalog.model import Database
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
-from fedq.errors import DatabaseError, NotAllowed, ReadOnlyError, ValueNotRepresentable
+from fedq.errors import DatabaseError, InvalidQuery, NotAllowed, ReadOnlyError, ValueNotRepresentable
 from fedq.fetch.source import Select, Session, Source
 
 if TYPE_CHECKING:
@@ -330,6 +330,17 @@ def keyed(schema: TableSchema, keys: pa.Table, values: pa.Table) -> tuple[pa.Tab
 def to_change(key: Sequence[str], data: pa.Table, changed: Sequence[str] | None) -> list[str]:
     """The columns that an upsert changes in rows that are there."""
     return [name for name in data.column_names if name not in key and (changed is None or name in changed)]
+
+
+def check_upserted(schema: TableSchema, data: pa.Table, rows: int) -> None:
+    """Refuse an upsert that found fewer rows than it brought: two of its keys are one to the database, as 'a' and 'A'
+    are under many collations, and one row's values are lost. Raises: InvalidQuery."""
+    if rows < data.num_rows:
+        message = (
+            f"{data.num_rows - rows:,} of the {data.num_rows:,} rows have no row of {schema.table.name!r} of their own"
+        )
+        hint = "The database takes keys that differ in letters or blanks for the same, or a trigger keeps rows out."
+        raise InvalidQuery(f"{message}; nothing was written", hint=hint, table=schema.table.name)
 
 
 def slices(data: pa.Table, size: int) -> Iterator[pa.Table]:

@@ -24,6 +24,7 @@ def to_arrow(data: Any) -> pa.Table:
     try:
         if type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
             _refuse_twice(data.columns)
+            _check_objects(data)
             table = pyarrow.Table.from_pandas(data, preserve_index=False)
         elif hasattr(data, "__arrow_c_stream__"):
             table = pyarrow.table(data)
@@ -54,12 +55,12 @@ def _of_dicts(rows: Sequence[Any]) -> pa.Table:
     for number, row in enumerate(dicts):
         if not isinstance(row, Mapping):
             raise ParameterError(f"row {number} is a {type(row).__name__}, not a dict", hint=_HINT)
-    names = list(dict.fromkeys(str(name) for row in dicts for name in row))
-    return pyarrow.table({name: _array(name, [row.get(name) for row in dicts]) for name in names})
+    names = list(dict.fromkeys(name for row in dicts for name in row))
+    arrays = [_array(str(name), [row.get(name) for row in dicts]) for name in names]
+    return pyarrow.table(arrays, names=[str(name) for name in names])
 
 
 def _array(name: str, values: Any) -> pa.Array:
-    import datetime as dt
     import uuid
 
     import pyarrow
@@ -67,13 +68,39 @@ def _array(name: str, values: Any) -> pa.Array:
     found = [plain(name, value) if not isinstance(value, (dict, list)) else value for value in values]
     found = [str(value) if isinstance(value, uuid.UUID) else value for value in found]
     kinds = {type(value) for value in found} - {type(None)}
+    _refuse_mixed(name, found)
     try:
-        if kinds == {dt.date, dt.datetime}:
-            raise pyarrow.ArrowInvalid("dates and moments in one column")
         return pyarrow.array(found)
     except (pyarrow.ArrowException, TypeError, OverflowError) as error:
         message = f"the values of {name!r} are of several kinds: {', '.join(sorted(kind.__name__ for kind in kinds))}"
         raise ParameterError(message, hint="Give the column one type.", column=name) from error
+
+
+def _refuse_mixed(name: str, values: Sequence[Any]) -> None:
+    """Arrow takes the first value's type for all: a date would cut moments, a moment without zone would make UTC of
+    those beside it; and it has no zones for times of day. Raises: ParameterError."""
+    import datetime as dt
+
+    if not any(issubclass(kind, (dt.date, dt.time)) for kind in set(map(type, values))):
+        return
+    dated = [value for value in values if isinstance(value, dt.date) and value == value]  # NaT is a date
+    kinds = {"datetime" if isinstance(value, dt.datetime) else "date" for value in dated}
+    kinds |= {"datetime with a time zone" for value in dated if getattr(value, "tzinfo", None) is not None}
+    has_naive = any(isinstance(value, dt.datetime) and value.tzinfo is None for value in dated)
+    has_zone = "datetime with a time zone" in kinds
+    if len(kinds - {"datetime with a time zone"}) > 1 or (has_zone and has_naive):
+        message = f"the values of {name!r} are of several kinds: {', '.join(sorted(kinds))}"
+        raise ParameterError(message, hint="Give the column one type.", column=name)
+    if any(isinstance(value, dt.time) and value.tzinfo is not None for value in values):
+        message = f"the values of {name!r} are times of day with a time zone, which would be lost"
+        raise ParameterError(message, hint="Give the column texts, or times without a zone.", column=name)
+
+
+def _check_objects(frame: Any) -> None:
+    """Look at the columns of a pandas DataFrame whose values are Python's own."""
+    for position, kind in enumerate(frame.dtypes):
+        if kind.kind == "O" and kind.name == "object":
+            _refuse_mixed(str(frame.columns[position]), frame.iloc[:, position].tolist())
 
 
 def _decoded(table: pa.Table) -> pa.Table:

@@ -28,6 +28,8 @@ _INCOMING = "fedq_incoming"
 _NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)"
 _TEXTS = ("text", "uuid", "json")
 _NOT_FOR_PYTHON = ("TIMESTAMPTZ", "TIME ZONE", "TIMESTAMP_NS")
+#: DuckDB's types that Arrow carries as raw bytes, or without their offset
+_NO_ARROW = ("BIT", "TIMETZ", "TIME WITH TIME ZONE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,8 @@ def _is_same(x: str, source: Type, target: Type) -> str:
     from_, to = source.family, target.family
     if from_ in _TEXTS:
         return _text_is_same(x, y, target)
+    if target.name == "BIT" and from_ == "blob":  # the bytes in which DuckDB hands bits over are not their cast
+        return "false"
     if to == "text":
         return "true" if from_ not in ("blob", "other") else "false"
     if to == "json":
@@ -192,6 +196,8 @@ def _text_is_same(x: str, y: str, target: Type) -> str:
         return f"(CAST({y} AS TIMESTAMP) = TRY_CAST({x} AS TIMESTAMP))"
     if family == "timestamp":
         return f"({y} IS NOT NULL AND NOT regexp_matches({bare}, '\\.[0-9]{{6}}[0-9]*[1-9]|([Zz]|[0-9][+-][0-9:]+)$'))"
+    if family in ("time", "timestamptz"):
+        return f"({y} IS NOT NULL AND NOT regexp_matches({bare}, '\\.[0-9]{{6}}[0-9]*[1-9]'))"
     return f"{y} IS NOT NULL"
 
 
@@ -200,5 +206,7 @@ def _outgoing(x: str, source: Type, target: Type) -> str:
         return f"CAST(to_json({x}) AS VARCHAR)"
     value = f"CAST({x} AS {target})"
     if target.family in ("uuid", "json"):
+        return f"CAST({value} AS VARCHAR)"
+    if target.name in _NO_ARROW and source.family == "text":
         return f"CAST({value} AS VARCHAR)"
     return f"CAST({value} AS DECIMAL(38,0))" if target.name in ("HUGEINT", "UHUGEINT") else value

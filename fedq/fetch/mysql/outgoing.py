@@ -43,27 +43,73 @@ def _time(value: Any) -> str:
 def problems(array: pa.ChunkedArray, column: Column) -> list[tuple[Any, str]]:
     """What MySQL would change without a word, or refuse without saying where."""
     type_, native = array.type, column.native.lower()
-    found: list[tuple[Any, str]] = []
+    base, found = base_type(native), _by_type(array, native)
+    if base == "char" and pa.types.is_string(type_):
+        found.append((pc.ends_with(array, " "), "trailing blanks are lost in this type"))
+    length = re.match(r"(?:var)?(?:char|binary)\((\d+)\)", native)
+    if length and pa.types.is_string(type_):  # strict mode cuts blanks too many
+        found.append((pc.greater(pc.utf8_length(array), int(length[1])), f"it has more than {length[1]} characters"))
+    if length and base == "binary" and pa.types.is_binary(type_):
+        is_short = pc.less(pc.binary_length(array), int(length[1]))
+        found.append((is_short, f"it has fewer than {length[1]} bytes and would be padded"))
+    if base == "year" and pa.types.is_integer(type_):
+        is_short = pc.and_(pc.greater(array, 0), pc.less(array, 100))
+        found.append((is_short, "MySQL takes two digits for a year of its choice"))
+    if base in ("enum", "set") and pa.types.is_string(type_) and "\\" not in native:
+        found.append(
+            (_no_member(array, column.native, is_set=base == "set"), "the type has no such value, as it stands")
+        )
+    return found
+
+
+def _by_type(array: pa.ChunkedArray, native: str) -> list[tuple[Any, str]]:
+    type_, found = array.type, list[tuple[Any, str]]()
     if pa.types.is_floating(type_):
         is_infinite = pc.and_(pc.is_valid(array), pc.invert(pc.is_finite(array)))
         found.append((is_infinite, "MySQL has no NaN and no infinity"))
-    if base_type(native) == "char" and pa.types.is_string(type_):
-        found.append((pc.ends_with(array, " "), "trailing blanks are lost in this type"))
+        if digits := re.match(r"(?:float|double)\(\d+,(\d+)\)", native):
+            is_finer = pc.not_equal(pc.round(array, int(digits[1])), array)
+            found.append((is_finer, f"it has more than {digits[1]} digits after the point"))
+    digits = re.match(r"(?:datetime|timestamp|time)\((\d)\)", native)
+    count = int(digits[1]) if digits else 0
     if pa.types.is_timestamp(type_) or pa.types.is_time(type_):
-        digits = re.match(r"(?:datetime|timestamp|time)\((\d)\)", native)
-        count = int(digits[1]) if digits else 0
         found.append((finer_than(array, count), f"it has more than {count} digits of a second"))
+    if pa.types.is_interval(type_):
+        is_other = pa.chunked_array([_no_time(array, count)])
+        found.append((is_other, f"it has months, or more than {count} digits of a second"))
     if pa.types.is_date(type_) or pa.types.is_timestamp(type_):
         years = pc.year(array)
         found.append((pc.or_(pc.less(years, 1), pc.greater(years, 9999)), "MySQL has the years 1 to 9999"))
     return found
 
 
+def _no_member(array: pa.ChunkedArray, native: str, *, is_set: bool) -> Any:
+    """Which texts are no value of an ENUM or SET: these also take other letters, another order, and numbers."""
+    names = [name.replace("''", "'") for name in re.findall(r"'((?:[^']|'')*)'", native)]
+    if is_set:
+        order = {name: place for place, name in enumerate(names)}
+        parts = {value: value.split(",") if value else [] for value in array.unique().to_pylist() if value is not None}
+        names = [
+            value for value, found in parts.items()
+            if order.keys() >= set(found) and found == sorted(set(found), key=lambda part: order[part])
+        ]  # fmt: skip
+    return pc.and_(pc.is_valid(array), pc.invert(pc.is_in(array, pa.array(names, pa.string()))))
+
+
+def _no_time(array: pa.ChunkedArray, digits: int) -> pa.Array:
+    """Which intervals are no TIME of so many digits."""
+    unit = 10 ** (9 - digits)
+    return pa.array(
+        [value is not None and bool(value.months or value.nanoseconds % unit) for value in array.to_pylist()],
+        pa.bool_(),
+    )
+
+
 def wrapped(column: Column, type_: pa.DataType, variable: str) -> str | None:
     """What LOAD DATA makes of a field that is not the value as it stands."""
     if pa.types.is_binary(type_):
         return f"UNHEX({variable})"
-    if base_type(column.native) == "bit":
+    if base_type(column.native) in ("bit", "year"):  # a text of 0 is the year 2000
         return f"CAST({variable} AS UNSIGNED)"
     return None
 

@@ -19,12 +19,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pyarrow as pa
 
 from fedq.catalog.schema import TableSchema
-from fedq.dialects.mysql import MYSQL, SQL_MODE, character_set
+from fedq.dialects.mysql import MYSQL, SQL_MODE
 from fedq.errors import ConnectionLost, DatabaseError, FedqError, ReadOnlyError, ValueNotRepresentable
 from fedq.fetch import tabtext
 from fedq.fetch.mysql import outgoing
 from fedq.fetch.mysql.connect import Connector, Link
 from fedq.fetch.mysql.errors import READ_ONLY, classify, number_of
+from fedq.fetch.mysql.matching import match_of, may_be_one
 from fedq.fetch.mysql.session import MySQLSession, use_mode
 from fedq.fetch.mysql.source import MySQLSource, settle
 from fedq.fetch.mysql.wire import FULL, length_encoded
@@ -35,6 +36,7 @@ from fedq.fetch.writer import (
     Conflict,
     Position,
     WriterSource,
+    check_upserted,
     columns_of,
     first_row,
     keyed,
@@ -205,30 +207,57 @@ class MySQLWriter:
         """
         self._check(schema, data)
         rest, rows = to_change(key, data, changed), 0
-        names = ", ".join(map(MYSQL.quote, data.column_names))
-        match = _match(schema, key, key)
+        match = match_of(schema, key, key)
+        written: set[tuple[bytes | None, ...]] = set()
         for piece in slices(data.combine_chunks(), _JOINED):
             [stage] = self._stages(piece)
+            found = self._upsert_piece(schema, piece, rest, stage, match, key[0])
             if rest:
-                sets = ", ".join(f"t.{MYSQL.quote(name)} = s.{MYSQL.quote(name)}" for name in rest)
-                found = self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
-                rows += found
-                if found == piece.num_rows:  # an INSERT wants every NOT NULL column, also when it inserts nothing
-                    continue
-            chosen = ", ".join(f"s.{MYSQL.quote(name)}" for name in data.column_names)
-            is_new = f"t.{MYSQL.quote(key[0])} IS NULL"
-            rows += self._run(
-                f"INSERT INTO {_table(schema)} ({names}) SELECT {chosen} FROM {stage} "
-                f"LEFT JOIN {_table(schema)} t ON {match} WHERE {is_new}"
-            )
+                check_upserted(schema, piece, found)
+            if rest and data.num_rows > _JOINED and may_be_one(schema, key):
+                there = self._keys_there(schema, key, stage, match)
+                check_upserted(schema, piece, len(there - written))
+                written |= there
+            rows += found
         return rows
+
+    def _upsert_piece(
+        self, schema: TableSchema, piece: pa.Table, rest: Sequence[str], stage: str, match: str, first: str
+    ) -> int:
+        found = 0
+        if rest:
+            sets = ", ".join(f"t.{MYSQL.quote(name)} = s.{MYSQL.quote(name)}" for name in rest)
+            found = self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
+            if found == piece.num_rows:  # an INSERT wants every NOT NULL column, also when it inserts nothing
+                return found
+        names = ", ".join(map(MYSQL.quote, piece.column_names))
+        chosen = ", ".join(f"s.{MYSQL.quote(name)}" for name in piece.column_names)
+        return found + self._run(
+            f"INSERT INTO {_table(schema)} ({names}) SELECT {chosen} FROM {stage} "
+            f"LEFT JOIN {_table(schema)} t ON {match} WHERE t.{MYSQL.quote(first)} IS NULL"
+        )
+
+    def _keys_there(
+        self, schema: TableSchema, key: Sequence[str], stage: str, match: str
+    ) -> set[tuple[bytes | None, ...]]:
+        """The keys of the rows that some rows were written to."""
+        from pymysql import MySQLError
+
+        names = ", ".join(f"t.{MYSQL.quote(name)}" for name in key)
+        try:
+            return {
+                tuple(row)
+                for row in self.link.wire.ask(f"SELECT {names} FROM {_table(schema)} t JOIN {stage} ON {match}")
+            }
+        except (MySQLError, TimeoutError, OSError) as error:
+            raise self._explained(error) from error
 
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""
         self._check(schema, values)
         data, _ = keyed(schema, keys, values)
         sets = ", ".join(f"t.{MYSQL.quote(name)} = s.v{index}" for index, name in enumerate(values.column_names))
-        match = _match(schema, keys.column_names, data.column_names[: keys.num_columns])
+        match = match_of(schema, keys.column_names, data.column_names[: keys.num_columns])
         return sum(
             self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}") for stage in self._stages(data)
         )
@@ -242,7 +271,7 @@ class MySQLWriter:
                 found = ", ".join(f"({', '.join(row)})" for row in outgoing.literals(piece))
                 rows += self._run(f"DELETE FROM {_table(schema)} WHERE ({names}) IN ({found})")
             return rows
-        match = _match(schema, keys.column_names, keys.column_names)
+        match = match_of(schema, keys.column_names, keys.column_names)
         for stage in self._stages(keys):
             rows += self._run(f"DELETE t FROM {_table(schema)} t JOIN {stage} ON {match}")
         return rows
@@ -253,7 +282,7 @@ class MySQLWriter:
         The LIMIT keeps the server from merging the rows it finds with the table that it writes, which it refuses.
         """
         stage = f"({change.stage} LIMIT {2**64 - 1}) s"
-        match = _match(schema, change.keys, [f"k{index}" for index in range(len(change.keys))])
+        match = match_of(schema, change.keys, [f"k{index}" for index in range(len(change.keys))])
         if change.is_delete:
             return self._run(f"DELETE t FROM {_table(schema)} t JOIN {stage} ON {match}")
         sets = [f"t.{MYSQL.quote(name)} = s.v{index}" for index, name in enumerate(change.computed)]
@@ -458,24 +487,6 @@ class _Session(MySQLSession):
         """Read no more."""
         if self._ends() and not self._stop_stream():
             self._link.wire.is_broken = True
-
-
-def _match(schema: TableSchema, key: Sequence[str], names: Sequence[str]) -> str:
-    """The rows of `t` whose columns `key` are what `s` has under `names`."""
-    is_key = set(schema.key) <= set(key) and bool(schema.key)
-    columns = {column.physical: column for column in schema.columns}
-    parts = []
-    for physical, name in zip(key, names, strict=True):
-        ours, theirs, column = f"t.{MYSQL.quote(physical)}", f"s.{MYSQL.quote(name)}", columns[physical]
-        if column.type.family == "text" and not is_key:
-            ours = f"CAST(CONVERT({ours} USING utf8mb4) AS BINARY)"
-            theirs = f"CAST(CONVERT({theirs} USING utf8mb4) AS BINARY)"
-        elif column.type.family == "text" and column.collation:
-            charset = character_set(column.collation)
-            inner = theirs if charset == "utf8mb4" else f"CONVERT({theirs} USING {charset})"
-            theirs = f"{inner} COLLATE {column.collation}"
-        parts.append(f"{ours} {'=' if is_key or not column.is_nullable else '<=>'} {theirs}")
-    return " AND ".join(parts)
 
 
 def _table(schema: TableSchema) -> str:

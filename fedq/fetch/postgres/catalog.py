@@ -142,6 +142,9 @@ class TypeCatalog:
 def _with_modifier(row: _TypeRow, modifier: int) -> str:
     if modifier >= 4 and row.name == "numeric":
         return f"numeric({(modifier - 4) >> 16},{(((modifier - 4) & 0x7FF) ^ 1024) - 1024})"
+    if modifier >= 0 and row.name in ("timestamp", "timestamptz", "time", "timetz"):
+        name, rest = row.full_name.split(" ", 1)
+        return f"{name}({modifier}) {rest}"
     return f"{row.full_name}({modifier - 4})" if modifier >= 4 and row.name in ("varchar", "bpchar") else row.full_name
 
 

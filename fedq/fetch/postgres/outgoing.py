@@ -20,6 +20,15 @@ _DAYS, _MICROS = 2**31 - 1, 2**63 - 1
 #: the first day of the year 1, in days and microseconds since 1970
 _FIRST_DAY = -719_162
 _FIRST_MICRO = _FIRST_DAY * 86_400_000_000
+#: types that cut a text at so many bytes
+_BYTES = {'"char"': 1, "name": 63}
+_NONE = 1 << 62
+#: the units of months, days and microseconds that an interval of such fields keeps
+_FIELDS = {
+    "year": (12, _NONE, _NONE), "month": (0, _NONE, _NONE), "year to month": (0, _NONE, _NONE), "day": (0, 0, _NONE),
+    "hour": (0, 0, 3_600_000_000), "day to hour": (0, 0, 3_600_000_000), "minute": (0, 0, 60_000_000),
+    "day to minute": (0, 0, 60_000_000), "hour to minute": (0, 0, 60_000_000),
+}  # fmt: skip
 Problem = tuple[pa.Array, str]
 """A mask of the values that do not fit, and why."""
 
@@ -65,9 +74,39 @@ def problems(array: pa.ChunkedArray, column: Column) -> list[Problem]:
         found.append((_before(array.cast(pa.int32()), _FIRST_DAY, _DAYS), "years before 1 cannot be sent"))
     if pa.types.is_timestamp(type_):
         found.append((_before(array.cast(pa.int64()), _FIRST_MICRO, _MICROS), "years before 1 cannot be sent"))
-    if digits := re.match(r"time(?:stamp)?\((\d)\)", native):
-        found.append((finer_than(array, int(digits[1])), f"it has more than {digits[1]} digits of a second"))
+    if (digits := re.match(r"(?:time(?:stamp)?|interval(?: [a-z ]+)?)\((\d)\)", native)) and not pa.types.is_nested(
+        type_
+    ):
+        found.append((_finer_than(array, int(digits[1])), f"it has more than {digits[1]} digits of a second"))
+    if digits and pa.types.is_list(type_):
+        inner = array.combine_chunks()
+        is_finer = _finer_than(pa.chunked_array([inner.flatten()]), int(digits[1]))
+        places = pc.list_parent_indices(inner).filter(is_finer.combine_chunks())
+        rows = pa.array(range(len(array)), places.type)
+        found.append((pc.is_in(pa.chunked_array([rows]), places), f"it has more than {digits[1]} digits of a second"))
+    if native in _BYTES and pa.types.is_string(type_):
+        is_long = pc.greater(pc.binary_length(array), _BYTES[native])
+        found.append((is_long, f"it has more than {_BYTES[native]} bytes and would be cut"))
+    if (fields := native.removeprefix("interval ")) in _FIELDS:
+        found.append((pa.chunked_array([_cut(array, *_FIELDS[fields])]), f"it has parts smaller than {fields}"))
     return found
+
+
+def _finer_than(array: pa.ChunkedArray, digits: int) -> pa.ChunkedArray:
+    if pa.types.is_interval(array.type):
+        return pa.chunked_array([_cut(array, 0, 0, 10 ** (6 - digits))])
+    if pa.types.is_string(array.type):  # a time of day with a time zone
+        return pc.match_substring_regex(array, rf"\.\d{{{digits}}}\d*[1-9]")
+    return finer_than(array, digits)
+
+
+def _cut(array: pa.ChunkedArray, months: int, days: int, micros: int) -> pa.Array:
+    """Which intervals have less than these units of months, days and microseconds; 0 is any number."""
+    found = []
+    for value in array.to_pylist():
+        parts = ((value.months, months), (value.days, days), (value.nanoseconds // 1000, micros)) if value else ()
+        found.append(any(unit and number % unit for number, unit in parts))
+    return pa.array(found, pa.bool_())
 
 
 def _before(numbers: Any, first: int, infinite: int) -> Any:
@@ -94,7 +133,7 @@ def _interval(value: Any) -> str:
 
 
 def _lists(array: pa.Array) -> pa.Array:
-    inner = texts(array.flatten()).to_pylist()
+    inner, is_nested = texts(array.flatten()).to_pylist(), pa.types.is_list(array.type.value_type)
     found: list[str | None] = []
     at = 0
     for length in pc.list_value_length(array).to_pylist():
@@ -102,9 +141,11 @@ def _lists(array: pa.Array) -> pa.Array:
             found.append(None)
             continue
         items, at = inner[at : at + length], at + length
-        found.append("{" + ",".join("NULL" if item is None else _quoted(item) for item in items) + "}")
+        found.append(
+            "{" + ",".join("NULL" if item is None else item if is_nested else _quoted(item) for item in items) + "}"
+        )
     return pa.array(found, pa.string())
 
 
 def _quoted(text: str) -> str:
-    return text if text.startswith("{") else '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

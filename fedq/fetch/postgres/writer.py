@@ -41,6 +41,7 @@ from fedq.fetch.writer import (
     Conflict,
     Position,
     WriterSource,
+    check_upserted,
     columns_of,
     first_row,
     keyed,
@@ -150,9 +151,11 @@ class PostgresWriter:
         rest = to_change(key, data, changed)
         names = ", ".join(map(POSTGRES.quote, data.column_names))
         match, table = _match(schema, key, key), _table(schema)
+        changed_rows = 0
         if rest:  # first, and not ON CONFLICT alone: that wants every NOT NULL column, also of rows that are there
             sets = ", ".join(f"{POSTGRES.quote(name)} = s.{POSTGRES.quote(name)}" for name in rest)
-            self._staged(schema, data, lambda stage: f"UPDATE {table} AS t SET {sets} FROM {stage} WHERE {match}")
+            update = f"UPDATE {table} AS t SET {sets} FROM"
+            changed_rows = self._staged(schema, data, lambda stage: f"{update} {stage} WHERE {match}")
         # under REPEATABLE READ a row that somebody else appends meanwhile is then an error 40001: it is done again
         again = f"ON CONFLICT ({', '.join(map(POSTGRES.quote, key))}) DO NOTHING" if set(key) == set(schema.key) else ""
         appended = self._staged(
@@ -160,7 +163,10 @@ class PostgresWriter:
             lambda stage: f"INSERT INTO {table} ({names}) SELECT * FROM {stage} "
             f"WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {match}) {again}",
         )  # fmt: skip
-        return int(data.num_rows) if rest else appended
+        if not rest:
+            return appended
+        check_upserted(schema, data, changed_rows + appended)
+        return int(data.num_rows)
 
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""

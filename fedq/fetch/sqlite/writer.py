@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fedq.catalog.schema import Column, TableSchema
 from fedq.dialects.sqlite import SQLITE
@@ -24,7 +25,18 @@ from fedq.errors import FedqError, NotAllowed
 from fedq.fetch.source import Session, Source
 from fedq.fetch.sqlite.connection import STEPS, Connection, Limit, explained, identity, primary_code
 from fedq.fetch.sqlite.source import SQLiteSession, SQLiteSource
-from fedq.fetch.writer import Begin, Conflict, OnePhase, Position, WriterSource, columns_of, to_change, unfit
+from fedq.fetch.writer import (
+    Begin,
+    Conflict,
+    OnePhase,
+    Position,
+    WriterSource,
+    check_upserted,
+    columns_of,
+    first_row,
+    to_change,
+    unfit,
+)
 
 Answer = TypeVar("Answer")
 _LOCKS = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -34,6 +46,12 @@ _REFUSED = (
 )  # fmt: skip
 _EPOCH = dt.datetime(1970, 1, 1)
 _JULIAN_EPOCH = 2440587.5
+
+
+#: SQLite folds the letters of ASCII alone
+_FOLDS: dict[str, Callable[[str], object]] = {
+    "NOCASE": lambda text: text.encode().lower(), "RTRIM": lambda text: text.rstrip(" "),
+}  # fmt: skip
 
 
 class Unfit(ValueError):
@@ -119,12 +137,13 @@ class SQLiteWriter(OnePhase):
         """Change the rows whose key is there, append the others."""
         keys, rest = data.select(list(key)), to_change(key, data, changed)
         if rest:  # first, and not ON CONFLICT: that wants every NOT NULL column, also of rows that are there
+            check_upserted(schema, data, _different(schema, keys))
             self.update(schema, keys, data.select(rest))
         marks = ", ".join("?" * data.num_columns)
         table = _table(schema)
         sql = (
             f"INSERT INTO {table} ({_names(data)}) SELECT {marks} "
-            f"WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {_match(keys)})"
+            f"WHERE NOT EXISTS (SELECT 1 FROM {table} WHERE {_match(schema, keys)})"
         )
         pairs = zip(self._rows(schema, data), self._rows(schema, keys), strict=True)
         appended = self._many(sql, ((*row, *found) for row, found in pairs))
@@ -133,13 +152,13 @@ class SQLiteWriter(OnePhase):
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""
         sets = ", ".join(f"{SQLITE.quote(name)} = ?" for name in values.column_names)
-        sql = f"UPDATE {_table(schema)} SET {sets} WHERE {_match(keys)}"
+        sql = f"UPDATE {_table(schema)} SET {sets} WHERE {_match(schema, keys)}"
         pairs = zip(self._rows(schema, values), self._rows(schema, keys), strict=True)
         return self._many(sql, ((*value, *key) for value, key in pairs))
 
     def delete(self, schema: TableSchema, keys: pa.Table) -> int:
         """Delete the rows of these keys."""
-        return self._many(f"DELETE FROM {_table(schema)} WHERE {_match(keys)}", self._rows(schema, keys))
+        return self._many(f"DELETE FROM {_table(schema)} WHERE {_match(schema, keys)}", self._rows(schema, keys))
 
     def clear(self, schema: TableSchema) -> int:
         """Delete all rows."""
@@ -170,6 +189,7 @@ class SQLiteWriter(OnePhase):
         for batch in data.combine_chunks().to_batches(20_000):
             if self._limit.reached():  # an interrupt that comes between two rows finds nothing to interrupt
                 raise self._limit.error(self.name)
+            self._refuse_midnights(schema, batch, row)
             lists = [
                 _each(array.to_pylist(), maker, lambda at, value, why, column=column, start=row: unfit(  # type: ignore[misc]
                     self.name, schema.table, column, start + at, value, why
@@ -178,6 +198,16 @@ class SQLiteWriter(OnePhase):
             ]  # fmt: skip
             row += batch.num_rows
             yield from zip(*lists, strict=True)
+
+    def _refuse_midnights(self, schema: TableSchema, batch: pa.RecordBatch, start: int) -> None:
+        """24:00 is no `datetime.time`, and would be made 00:00."""
+        for column, array in zip(columns_of(schema, batch), batch.columns, strict=True):
+            if pa.types.is_time(array.type):
+                is_late = pc.greater_equal(array.cast(pa.int64()), 86_400_000_000)
+                if (row := first_row(is_late)) is not None:
+                    raise unfit(
+                        self.name, schema.table, column, start + row, "24:00:00", "SQLite's days end at 23:59:59"
+                    )
 
     def _many(self, sql: str, rows: Iterator[tuple[Any, ...]]) -> int:
         return self._guarded(lambda: self.raw.executemany(sql, rows).rowcount, sql)
@@ -345,5 +375,23 @@ def _names(data: pa.Table) -> str:
     return ", ".join(map(SQLITE.quote, data.column_names))
 
 
-def _match(keys: pa.Table) -> str:
-    return " AND ".join(f"{SQLITE.quote(name)} IS ?" for name in keys.column_names)
+def _different(schema: TableSchema, keys: pa.Table) -> int:
+    """How many of the keys the file takes for different ones."""
+    folds = [_FOLDS.get((column.collation or "").upper()) for column in columns_of(schema, keys)]
+    if not any(folds):
+        return int(keys.num_rows)
+    lists = [
+        array.to_pylist() if fold is None else [value if value is None else fold(value) for value in array.to_pylist()]
+        for array, fold in zip(keys.columns, folds, strict=True)
+    ]
+    return len(set(zip(*lists, strict=True)))
+
+
+def _match(schema: TableSchema, keys: pa.Table) -> str:
+    """The rows of these keys; where nothing is a key, of exactly these values: NOCASE would find others too."""
+    is_key = bool(schema.key) and set(schema.key) <= set(keys.column_names)
+    exactly = "" if is_key else " COLLATE BINARY"
+    return " AND ".join(
+        f"{SQLITE.quote(column.physical)}{exactly if column.collation else ''} IS ?"
+        for column in columns_of(schema, keys)
+    )
