@@ -145,30 +145,41 @@ def test_a_duplicate_key_leaves_nothing_behind(place: Place) -> None:
     assert len(place.rows()) == 3
 
 
+POINTED = [
+    ("update items set name = upper(nme) where id = 1", "nme"),
+    ("update items set name = 'x' where\n  id = 1\n  and nme = 3", "nme"),
+    ("update items i set name = l.word from lookupp l where l.id = i.id", "lookupp"),
+    ("delete from items where id in (select idd from lookup)", "idd"),
+    ("delete from items returning idd", "idd"),
+    ("insert into items (id, name) select id, wrd from lookup", "wrd"),
+    ("insert into items (id) values (1) on conflict (id) do update set name = excluded.nme", "nme"),
+    ("insert into items (id) values (1) on conflict (id) do update set name = excluded.name", "name"),
+    ("insert into items (id) values (1) on conflict (id) do update set name = nme", "nme"),
+]
+
+
 @pytest.mark.parametrize("place", ["sqlite"], indirect=True)
-@pytest.mark.parametrize(
-    ("sql", "wrong"),
-    [
-        ("update items set name = upper(nme) where id = 1", "nme"),
-        ("update items set name = 'x' where\n  id = 1\n  and nme = 3", "nme"),
-        ("update items i set name = l.word from lookupp l where l.id = i.id", "lookupp"),
-        ("delete from items where id in (select idd from lookup)", "idd"),
-        ("delete from items returning idd", "idd"),
-        ("insert into items (id, name) select id, wrd from lookup", "wrd"),
-        ("insert into items (id) values (1) on conflict (id) do update set name = excluded.nme", "nme"),
-        ("insert into items (id) values (1) on conflict (id) do update set name = excluded.name", "name"),
-        ("insert into items (id) values (1) on conflict (id) do update set name = nme", "nme"),
-    ],
-)
-def test_an_error_points_into_what_was_written(place: Place, sql: str, wrong: str) -> None:
-    with pytest.raises(fedq.FedqError) as found:
-        place.fed.execute(sql)
-    error = found.value
-    assert error.sql == sql
-    assert error.span is not None
-    assert error.span[0] == sql.rindex(wrong)
-    assert sql[slice(*error.span)] == wrong
-    assert "fedq" not in error.message
+def test_an_error_points_into_what_was_written(place: Place) -> None:
+    for sql, wrong in POINTED:
+        with pytest.raises(fedq.FedqError) as found:
+            place.fed.execute(sql)
+        error = found.value
+        assert (error.sql, error.span) == (sql, (sql.rindex(wrong), sql.rindex(wrong) + len(wrong)))
+        assert "fedq" not in error.message
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_what_duckdb_has_not_is_refused_in_every_form(place: Place) -> None:
+    for sql in (
+        "update items set name = 'x' where id > 1 order by id",
+        "update items set name = 'x' limit 1",
+        "delete from items where id > 1 limit 1",
+        "truncate items, bare",
+        "truncate items restart identity",
+    ):
+        with pytest.raises(fedq.NotAllowed):
+            place.fed.execute(sql)
+    assert len(place.rows()) == 3
 
 
 @pytest.mark.parametrize(
@@ -188,12 +199,6 @@ def test_an_error_points_into_what_was_written(place: Place, sql: str, wrong: st
         ("", fedq.SQLSyntaxError),
         ("insert into items (id) values (:id)", fedq.ParameterError),
         ("insert into items (id) values (default)", fedq.NotAllowed),
-        ("update items set moment = timestamptz '2024-01-01 00:00:00+00'", fedq.ValueNotRepresentable),
-        ("update items set name = 'x' where id > 1 order by id", fedq.NotAllowed),
-        ("update items set name = 'x' limit 1", fedq.NotAllowed),
-        ("delete from items where id > 1 limit 1", fedq.NotAllowed),
-        ("truncate items, bare", fedq.NotAllowed),
-        ("truncate items restart identity", fedq.NotAllowed),
     ],
 )
 def test_what_cannot_be_done_is_said_by_name(place: Place, sql: str, error: type[fedq.FedqError]) -> None:
