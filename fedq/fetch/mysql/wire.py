@@ -255,10 +255,11 @@ class Wire:
             first = data[position]
             length = first.astype(np.int64)
             start = position + 1
-            is_null = None
+            valid = None
             if int(first.max()) > 0xFA:
                 is_null = first == 0xFB
                 length[is_null] = 0
+                valid = pa.py_buffer(np.packbits(~is_null, bitorder="little"))
                 for marker, size in ((0xFC, 2), (0xFD, 3), (0xFE, 8)):
                     where = np.flatnonzero(first == marker)
                     if len(where):
@@ -270,7 +271,8 @@ class Wire:
             bounds = np.empty(2 * count, dtype=np.int32)
             bounds[0::2], bounds[1::2] = start, position
             spread = pa.Array.from_buffers(pa.binary(), 2 * count - 1, [None, pa.py_buffer(bounds), texts])
-            columns.append(spread.take(pa.array(even, mask=is_null)))
+            # not by `pyarrow.array`, which imports pandas
+            columns.append(spread.take(pa.Array.from_buffers(pa.int32(), count, [valid, pa.py_buffer(even)])))
         if not np.array_equal(position, ends):
             self.is_broken = True
             malformed()
