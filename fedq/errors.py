@@ -40,6 +40,9 @@ Every error carries what is needed to act: the message says what and where, the 
 
 from __future__ import annotations
 
+import sys
+import warnings
+from pathlib import Path
 from typing import Any
 
 __all__ = [
@@ -370,3 +373,11 @@ class CatalogWarning(FedqWarning):
     """The catalog works, but something in it is risky, such as a password written in a URL."""
 
     code = "FQ110"
+
+
+def warn(note: Warning) -> None:
+    """Warn as if whoever called fedq had done it: the line shown, and filters by module, are theirs."""
+    level, frame, package = 1, sys._getframe(), str(Path(__file__).parent)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(note, stacklevel=level)

@@ -6,10 +6,8 @@ The module-level functions are the same methods on the default federation, that 
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,7 +20,7 @@ from fedq.bind.resolve import Placing
 from fedq.call import Call, Options, settle, shadowed, time_limit, unchecked
 from fedq.catalog.config import find_catalog, load_catalog
 from fedq.catalog.model import Catalog, Relation
-from fedq.errors import CatalogError, FedqError, OrphanRows
+from fedq.errors import CatalogError, FedqError, OrphanRows, warn
 from fedq.fetch.open import Sources
 from fedq.fetch.positions import Reading
 from fedq.fetch.writer import Writers
@@ -91,7 +89,7 @@ class Federation:
             *unchecked(call, answer.run.reads.values()),
         ]
         for note in notes:
-            warnings.warn(note, stacklevel=_caller_level())
+            warn(note)
         reads = [answer.run.reads[fetch.id] for fetch in plan.fetches if fetch.id in answer.run.reads]
         for read in reads:
             if read.database not in call.extra:
@@ -172,8 +170,10 @@ class Federation:
     def _read(self, part: Part, writing: Writing) -> Result:
         """What a query says that is part of a write."""
         started = time.perf_counter()
-        answer = self._pipeline.read_once(self._part(part), writing.reach)
+        call = self._part(part)
+        answer = self._pipeline.read_once(call, writing.reach)
         elapsed = time.perf_counter() - started
+        writing.notes += cross_database_warning(answer.plan, answer.plan.actuals, call.catalog, call.on_cross_db)
         return Result(answer.table, types=answer.types, sql=part.sql, plan=answer.plan, elapsed=elapsed)
 
     def _planned(self, part: Part) -> Plan:
@@ -308,15 +308,6 @@ class Federation:
     def __repr__(self) -> str:
         where = self.catalog.file or "given in code"
         return f"<fedq.Federation of {len(self.catalog.databases)} databases, catalog {where}>"
-
-
-def _caller_level() -> int:
-    """The stack level of the first frame outside fedq, for `warnings.warn` called from the function that calls this."""
-    level, frame = 1, sys._getframe(1)
-    package = str(Path(__file__).parent)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
-        frame, level = frame.f_back, level + 1
-    return level
 
 
 _lock = threading.Lock()

@@ -10,8 +10,6 @@ on, the nearest valid name, or that a password does not turn up in the message.
 from __future__ import annotations
 
 import os
-import sys
-import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +25,7 @@ from fedq.catalog.read_tables import read_tables
 from fedq.catalog.reading import Node, Reading
 from fedq.catalog.search import FILE, VARIABLE, configuration_file, find_catalog
 from fedq.catalog.secrets import read_secret
-from fedq.errors import CatalogError, SecretError
+from fedq.errors import CatalogError, SecretError, warn
 
 __all__ = ["CatalogSource", "check_catalog", "find_catalog", "load_catalog"]
 
@@ -62,7 +60,7 @@ def load_catalog(
     if problems or catalog is None:
         raise _together(problems)
     for warning in catalog.warnings:
-        warnings.warn(warning, stacklevel=_levels_to_caller())
+        warn(warning)
     return catalog
 
 
@@ -243,12 +241,3 @@ def _together(problems: tuple[CatalogError | SecretError, ...]) -> CatalogError:
         hint = "\n".join(filter(None, [f"{count}:\n{rest}", hint]))
     facts = {"file": None, "line": None, "key": None, "suggestion": None, **first.facts, "problems": problems}
     return CatalogError(message, hint=hint, **facts)
-
-
-def _levels_to_caller() -> int:
-    """How many frames up from `load_catalog` the first one outside fedq is."""
-    frame, levels = sys._getframe(1), 1
-    package = str(Path(__file__).parent.parent)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
-        frame, levels = frame.f_back, levels + 1
-    return levels

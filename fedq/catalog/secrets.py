@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from fedq.catalog.model import SecretReference
-from fedq.errors import CatalogWarning, SecretError
+from fedq.errors import CatalogWarning, SecretError, warn
 
 COMMAND_SECONDS = 10.0
 
@@ -145,10 +145,8 @@ def _from_file(reference: SecretReference) -> str:
 
 
 def _warn_readable(path: Path, reference: SecretReference) -> None:
-    import warnings
-
     message = f"{reference.place}: everybody on this machine can read {path}; run: chmod 600 {path}"
-    warnings.warn(CatalogWarning(message, file=reference.place.file, key=reference.place.key), stacklevel=4)
+    warn(CatalogWarning(message, file=reference.place.file, key=reference.place.key))
 
 
 def _from_command(reference: SecretReference) -> str:

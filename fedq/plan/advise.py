@@ -32,7 +32,7 @@ def check_policy(plan: Plan, catalog: Catalog, on_cross_db: str | None) -> None:
         return
     parts = [f"{database} ({', '.join(_tables(plan, database))})" for database in spanned(plan)]
     message = f"this query combines {len(parts)} databases, which the policy forbids: {' and '.join(parts)}"
-    hint = 'Allow it for this call (on_cross_db="allow"), or in [policy] of the catalog. Nothing was pulled.'
+    hint = 'Allow it for one query (on_cross_db="allow"), or in [policy] of the catalog. Nothing was pulled.'
     raise CrossDatabaseError(message, hint=hint, databases=spanned(plan))
 
 
@@ -48,7 +48,7 @@ def cross_database_warning(
     for fetch in plan.fetches:
         lines += _told(fetch, by_id.get(fetch.id))
     lines.append("  The reads are not one transaction: each database was read at a moment of its own.")
-    lines.append('  Silence: on_cross_db = "allow" for this call or in [policy] (%%fedq --on-cross-db allow).')
+    lines.append('  Silence: on_cross_db = "allow" for one query or in [policy] (%%fedq --on-cross-db allow).')
     facts = {
         "databases": databases,
         "tables": {database: _tables(plan, database) for database in databases},

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from fedq.errors import QueryCancelled, QueryTimeout
+from fedq.errors import QueryCancelled, QueryTimeout, warn
 
 T = TypeVar("T")
 #: seconds between looks at the clock and for Ctrl-C
@@ -38,6 +38,8 @@ class Writing:
         self._done, self._over = threading.Event(), threading.Event()
         self._interrupts: list[Callable[[], None]] = []
         self._is_stopped = self._is_late = self._is_decided = False
+        self.notes: list[Warning] = []
+        """What whoever waits for it is warned of when it is written."""
         self._value: Any = None
         self._error: BaseException | None = None
 
@@ -80,6 +82,7 @@ class Writing:
             self._is_decided = False
             self._interrupts.clear()
             self._over.clear()
+            self.notes.clear()
         self.check()
 
     def leave(self) -> None:
@@ -161,6 +164,9 @@ def conduct(running: set[Writing], task: Callable[[Writing], T], timeout: float 
     writing = Writing(timeout)
     running.add(writing)
     try:
-        return writing.result(task)
+        value = writing.result(task)
     finally:
         running.discard(writing)
+    for note in writing.notes:
+        warn(note)
+    return value
