@@ -44,6 +44,9 @@ _WIDTHS = {"BOOLEAN": 1, "TINYINT": 1, "SMALLINT": 2, "INTEGER": 4, "DATE": 4, "
            "BLOB": 64, "JSON": 96, "UUID": 16, "DECIMAL": 12, "HUGEINT": 16}  # fmt: skip
 
 
+_NOT_IN_ARROW = re.compile(r"\b(?:BIT|BIGNUM|TIMETZ|TIME WITH TIME ZONE)\b")
+
+
 @dataclass(frozen=True, slots=True)
 class Type:
     """One DuckDB type.
@@ -104,6 +107,15 @@ def parse_type(text: str) -> Type:
     if name == "DECIMAL":
         return Type("DECIMAL", int(match[2] or 18), int(match[3] or (0 if match[2] else 3)))
     return Type(name) if name in _FAMILIES else Type(text.strip())
+
+
+def is_text_in_answers(name: str) -> bool:
+    """Whether values of the type are text in an answer: Arrow would carry raw bytes, or a time without its offset.
+
+    >>> is_text_in_answers("BIT"), is_text_in_answers("STRUCT(a TIME WITH TIME ZONE)"), is_text_in_answers("TIME[]")
+    (True, True, False)
+    """
+    return _NOT_IN_ARROW.search(re.sub('"[^"]*"', "", name)) is not None
 
 
 class Comparison(enum.Enum):

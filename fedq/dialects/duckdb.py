@@ -12,7 +12,7 @@ from typing import Any
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
 from fedq.dialects.carriers import NUL, PLAIN, QUOTED, Carrier, Keys, Spelling, Target, listed
-from fedq.types import MOST_DIGITS, Type
+from fedq.types import MOST_DIGITS, Type, is_text_in_answers
 
 #: keys up to this number are a list of constants
 _FEW = 50
@@ -116,6 +116,18 @@ class DuckDBDialect(Dialect):
     def like(self, sql: str, column: Column, pattern: str) -> tuple[str, bool] | None:
         """LIKE as it is."""
         return f'{sql} COLLATE "binary" LIKE {pattern}' if column.collation else f"{sql} LIKE {pattern}", True
+
+
+def in_answers(columns: Sequence[str], types: Sequence[str]) -> str:
+    """The columns of a relation as an answer has them.
+
+    >>> in_answers(["a", "b"], ["BIT", "INTEGER"])
+    'CAST(#1 AS VARCHAR) AS "a", #2 AS "b"'
+    """
+    return ", ".join(
+        f"{f'CAST(#{number} AS VARCHAR)' if is_text_in_answers(type_) else f'#{number}'} AS {DUCKDB.quote(name)}"
+        for number, (name, type_) in enumerate(zip(columns, types, strict=True), 1)
+    )
 
 
 def _list_of(type_: Type, key: str) -> tuple[str, Keys, str] | None:

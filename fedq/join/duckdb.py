@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from fedq.dialects.duckdb import DUCKDB
+from fedq.dialects.duckdb import DUCKDB, in_answers
 from fedq.errors import QueryCancelled
 from fedq.join.problems import named_error
 from fedq.join.spill import Spill
 from fedq.plan.nodes import Within
-from fedq.types import Type, parse_type
+from fedq.types import Type, is_text_in_answers, parse_type
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,7 +47,6 @@ _MOST_DESCRIBED = 512
 _THREAD_BYTES = 400_000_000
 #: so many keys are written in their order, so that the same query is the same statement
 _SORTED = 1_000
-_TEXTUAL = frozenset({"BIT", "TIME WITH TIME ZONE", "BIGNUM"})
 
 
 class Engine:
@@ -349,15 +348,9 @@ def _among(within: Within) -> str:
 
 
 def _portable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
-    """The relation with types as text that Arrow would carry as raw bytes, or without their offset."""
+    """The relation with types as text that Arrow has no form for."""
     types = [str(type_) for type_ in relation.types]
-    if not _TEXTUAL.intersection(types):
-        return relation
-    parts = [
-        f"{f'CAST(#{number} AS VARCHAR)' if type_ in _TEXTUAL else f'#{number}'} AS {DUCKDB.quote(name)}"
-        for number, (name, type_) in enumerate(zip(relation.columns, types, strict=True), 1)
-    ]
-    return relation.project(", ".join(parts))
+    return relation.project(in_answers(relation.columns, types)) if any(map(is_text_in_answers, types)) else relation
 
 
 def _kind(value: Any) -> object:

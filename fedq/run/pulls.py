@@ -24,7 +24,7 @@ from fedq.plan.nodes import Actual, Fetch, Plan
 from fedq.result.sources import SourceRead
 from fedq.run.conduct import Pulls, is_chunk
 from fedq.run.keys import Condition, fitting
-from fedq.types import Type
+from fedq.types import VARCHAR, Type, is_text_in_answers
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -131,7 +131,8 @@ class Run:
         if self._limits.result_rows is not None:
             table = table.slice(0, self._limits.result_rows)
         if plan.outputs:
-            return table.rename_columns([name for name, _ in plan.outputs]), [type_ for _, type_ in plan.outputs]
+            types = [VARCHAR if is_text_in_answers(str(type_)) else type_ for _, type_ in plan.outputs]
+            return table.rename_columns([name for name, _ in plan.outputs]), types
         return table, [type_of(field.type) for field in table.schema]
 
     def _pull_alone(self, fetch: Fetch) -> None:

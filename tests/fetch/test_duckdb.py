@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import fedq
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable
 from fedq.dialects.duckdb import DUCKDB
@@ -27,6 +28,7 @@ from fedq.errors import (
     ValueNotRepresentable,
 )
 from fedq.fetch.duckdb.source import DuckDBSource
+from fedq.types import VARCHAR
 from tests.fetch import local
 
 ENDLESS = "select count(*) from range(1000000) a, range(1000000) b where hash(a.range + b.range) = 7"
@@ -262,3 +264,33 @@ def test_cancel_and_timeout(source: DuckDBSource, write: Callable[[str], None], 
     assert time.monotonic() - started < 2.4
     session.close()
     assert local.rows(source, "t") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "answer"),
+    [
+        ("b", "101"),
+        ("t", "10:00:00+02"),
+        ("n", "12345678901234567890123"),
+        ("[b]", "[101]"),
+        ("{'x': t}", "{'x': '10:00:00+02'}"),
+    ],
+)
+def test_types_without_an_arrow_form_are_text_wherever_they_are_computed(
+    tmp_path: Path, value: str, answer: str
+) -> None:
+    """Arrow carries the raw bytes of a BIT and a BIGNUM, and of a TIMETZ the time without its offset."""
+    file, other = tmp_path / "a.duckdb", tmp_path / "b.duckdb"
+    with duckdb.connect(str(file)) as connection:
+        connection.execute(
+            "create table z as select 1 as id, '101'::bit as b, '10:00:00+02'::timetz as t, 12345678901234567890123::bignum as n"
+        )
+    with duckdb.connect(str(other)) as connection:
+        connection.execute("create table y as select 1 as id")
+    databases = {"one": {"url": f"duckdb:///{file}"}, "two": {"url": f"duckdb:///{other}"}}
+    with fedq.connect({"version": 1, "databases": databases, "policy": {"on_cross_db": "allow"}}) as fed:
+        there = fed.query(f"select {value} as v from z")
+        here = fed.query(f"select {value} as v from z join y using (id)")
+        native = fed.query(f"select {value} as v from z", native="one")
+    assert there.rows() == here.rows() == native.rows() == [(answer,)]
+    assert there.types == here.types == native.types == (VARCHAR,)

@@ -2,7 +2,7 @@
 
     extension<arrow.bool8>                → bool
     opaque[hugeint] inside a list         → decimal128(38, 0)
-    opaque[time_tz]                       → time64[us]
+    opaque[time_tz], opaque[bit]          → text: Arrow has no offset of a time, and no bits
 
 A session exports losslessly, because what it reads goes on into another DuckDB that knows its own types. The setting is
 one for the whole instance, so the rows of a user's own statement are converted after the fact: booleans by a cast,
@@ -17,7 +17,7 @@ from functools import cache
 import duckdb
 import pyarrow as pa
 
-from fedq.dialects.duckdb import DUCKDB
+from fedq.dialects.duckdb import in_answers
 
 _BATCH_ROWS = 65_536
 _lock = threading.Lock()
@@ -29,8 +29,9 @@ def in_common_form(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     if any(_is_opaque(field.type) for field in found):
         with _lock:
             cursor = _exporter().cursor()
-        names = ", ".join(map(DUCKDB.quote, found.names))
-        return cursor.from_arrow(reader).project(names).to_arrow_reader(_BATCH_ROWS)
+        relation = cursor.from_arrow(reader)
+        outputs = in_answers(relation.columns, [str(type_) for type_ in relation.types])
+        return relation.project(outputs).to_arrow_reader(_BATCH_ROWS)
     schema = pa.schema([pa.field(field.name, _common(field.type)) for field in found])
     if schema.types == found.types:
         return reader
