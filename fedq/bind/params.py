@@ -226,7 +226,7 @@ def plain(name: str, value: Any) -> Any:
 
 def _bindable(name: str, value: Any) -> Any:
     """A plain value, refused where no database could hold it. Raises: ParameterError."""
-    wrong = None
+    wrong, hint = "", "Bind it as text or as float."
     if type(value) is int and not -(2**127) <= value < 2**128:
         wrong = "is an integer of more than 128 bits"
     elif type(value) is Decimal and not value.is_finite():
@@ -234,9 +234,9 @@ def _bindable(name: str, value: Any) -> Any:
     elif type(value) is Decimal and max(len(value.as_tuple().digits), abs(value.adjusted())) > MOST_DIGITS:
         wrong = "is a Decimal of more than 38 digits"
     elif type(value) is str and any("\ud800" <= character <= "\udfff" for character in value):
-        wrong = "is a text with half a surrogate pair, which is no character"
+        wrong, hint = "is a text with half a surrogate pair, which is no character", "Take it out of the text."
     if wrong:
-        raise ParameterError(f"parameter :{name} {wrong}", hint="Bind it as text or as float.", parameter=name)
+        raise ParameterError(f"parameter :{name} {wrong}", hint=hint, parameter=name)
     return value
 
 

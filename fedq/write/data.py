@@ -6,10 +6,12 @@ Where it came from comes along: a result of fedq's, and a pandas DataFrame made 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from fedq.bind.params import plain
 from fedq.errors import ParameterError
+from fedq.types import MOST_DIGITS
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,6 +71,8 @@ def _array(name: str, values: Any) -> pa.Array:
     found = [str(value) if isinstance(value, uuid.UUID) else value for value in found]
     kinds = {type(value) for value in found} - {type(None)}
     _refuse_mixed(name, found)
+    if kinds == {int} and any(value is not None and not -(2**63) <= value < 2**63 for value in found):
+        found = [value if value is None else Decimal(value) for value in found]
     try:
         return pyarrow.array(found)
     except (pyarrow.ArrowException, TypeError, OverflowError) as error:
@@ -104,12 +108,19 @@ def _check_objects(frame: Any) -> None:
 
 
 def _decoded(table: pa.Table) -> pa.Table:
-    """Categories as their values."""
+    """Categories as their values, wide decimals as those that DuckDB has. Raises: ParameterError."""
     import pyarrow
 
     for index, field in enumerate(table.schema):
         if pyarrow.types.is_dictionary(field.type):
             table = table.set_column(index, field.name, table.column(index).cast(field.type.value_type))
+        elif pyarrow.types.is_decimal256(field.type):
+            try:
+                narrow = table.column(index).cast(pyarrow.decimal128(MOST_DIGITS, field.type.scale))
+            except pyarrow.ArrowInvalid as error:
+                message = f"the values of {field.name!r} have more than {MOST_DIGITS} digits"
+                raise ParameterError(message, hint="Write them as text.", column=field.name) from error
+            table = table.set_column(index, field.name, narrow)
     return table
 
 

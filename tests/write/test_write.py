@@ -232,3 +232,16 @@ def _urls(place: Place) -> dict[str, Any]:
     if place.kind in ("postgres", "mariadb"):
         found["here"]["password"] = {"env": f"{place.kind.upper()}_PASSWORD"}
     return found
+
+
+def test_whole_numbers_and_decimals_beyond_64_and_128_bits(place: Place) -> None:
+    """What fits the column is written; what has no type here is an error that says so, and nothing is written."""
+    narrow = pa.table({"id": [90], "amount": pa.array([Decimal("1.25")], pa.decimal256(60, 2))})
+    place.fed.write(narrow, "items")
+    place.fed.write([{"id": 91, "amount": 3}, {"id": 92, "amount": None}], "items")
+    with pytest.raises(fedq.ParameterError, match="more than 38 digits"):
+        place.fed.write(pa.table({"id": [93], "amount": pa.array([10**50], pa.decimal256(60, 0))}), "items")
+    with pytest.raises(fedq.ValueNotRepresentable, match="'amount'"):
+        place.fed.write([{"id": 94, "amount": 2**70}], "items")
+    found = place.fed.query("select id, amount from items where id >= 90 order by id").rows()
+    assert found == [(90, Decimal("1.25")), (91, Decimal("3.00")), (92, None)]
