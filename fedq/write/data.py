@@ -67,7 +67,7 @@ def _array(name: str, values: Any) -> pa.Array:
 
     import pyarrow
 
-    found = [plain(name, value) if not isinstance(value, (dict, list)) else value for value in values]
+    found: list[Any] = [plain(name, value) if not isinstance(value, (dict, list)) else value for value in values]
     found = [str(value) if isinstance(value, uuid.UUID) else value for value in found]
     kinds = {type(value) for value in found} - {type(None)}
     _refuse_mixed(name, found)
