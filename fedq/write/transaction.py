@@ -223,6 +223,9 @@ class Transaction:
             except FedqError as error:
                 late[name] = error
                 continue
+            except BaseException:  # not expected here; but what is decided is finished, by `recover()`
+                entry.release()
+                raise
             if position is not None:
                 positions[name] = position
         if late:
