@@ -249,6 +249,11 @@ def test_native_statements(pair: Pair) -> None:
     ):
         with pytest.raises(fedq.NotAllowed):
             pair.fed.execute(sql, native="pg")
+    with pytest.raises(fedq.DatabaseError, match="1399") as raised, pair.fed.transaction():
+        pair.fed.execute("insert into made_too (v) values (3)", native="my")
+        pair.fed.execute("create table never (id int)", native="my")
+    assert "outside of transaction()" in str(raised.value)
+    assert pair.fed.query("select count(*) from made_too").scalar() == 2
     for name in ("pg", "my"):
         with pytest.raises(fedq.FedqError):
             pair.fed.execute("insert into t values (70, 'x'); insert into t values (71, 'y')", native=name)

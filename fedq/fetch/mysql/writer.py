@@ -65,6 +65,8 @@ _NO_LOCAL = (1148, 3948, 3950, 4166)
 _CONFLICTS = (1205, 1213, 1020)
 #: a key is there already
 _TAKEN = (1062, 1586)
+#: DDL within XA
+_ENDS_TRANSACTION = 1399
 #: out of range, cut, wrong for its type, NULL where there must be a value, a CHECK
 _UNFIT = (1264, 1265, 1292, 1366, 1367, 1406, 1411, 1048, 1263, 4025)
 
@@ -413,6 +415,9 @@ class MySQLWriter:
             return ValueNotRepresentable(found.message, hint="Convert the value first; nothing was written.", **facts)
         if number in _TAKEN:
             hint = "Nothing was written. mode='upsert' changes rows whose key is there."
+            return DatabaseError(found.message, hint=hint, **facts)
+        if number == _ENDS_TRANSACTION:
+            hint = "The server commits at such a statement, as at DDL: run it outside of transaction()."
             return DatabaseError(found.message, hint=hint, **facts)
         return found
 
