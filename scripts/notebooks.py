@@ -29,6 +29,7 @@ else:
 
 ROOT = Path(__file__).resolve().parent.parent
 TIMEOUT = 100  # seconds, of one cell
+_DATE = re.compile(r"<dc:date>[^<]*</dc:date>")  # what a drawing says of when it was made
 _CELL_FILE = re.compile(r"/\S*/ipykernel_\d+/\d+\.py")  # what Python calls a cell in a warning
 
 
@@ -71,6 +72,8 @@ def tidy(notebook: Any) -> Any:
                 output.execution_count = number
             if output.output_type == "error":
                 output.traceback = [_plain(line) for line in output.traceback]
+            if drawing := output.get("data", {}).get("image/svg+xml"):
+                output["data"]["image/svg+xml"] = _DATE.sub("", drawing)
             if "text" in output:
                 output.text = _CELL_FILE.sub("<cell>", output.text)
     return notebook

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from fedq.errors import ConnectionFailed
+from fedq.undo import unless_done
 
 C = TypeVar("C")
 
@@ -46,11 +47,8 @@ class Pool(Generic[C]):
             self._busy += 1
             if self._idle:
                 return self._idle.pop()
-        try:
+        with unless_done(lambda: self._release(None)):
             return self._connect()
-        except BaseException:  # Ctrl-C too: the place in the pool would be taken for ever
-            self._release(None)
-            raise
 
     def give(self, connection: C, *, is_usable: bool) -> None:
         """Give a connection back; one that is not usable is closed."""

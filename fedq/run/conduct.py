@@ -28,6 +28,7 @@ from fedq.events import Listener, Restarted, Waiting
 from fedq.join.duckdb import Bench
 from fedq.plan.nodes import Actual, Fetch, KeyFilter
 from fedq.run.keys import Condition, conditions
+from fedq.undo import unless_done
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -112,11 +113,8 @@ class Pulls:
         for worker in workers:
             worker.start()
         try:
-            self._conduct()
-        except BaseException:  # Ctrl-C too: the workers go on reading until they are told
-            self.stopped.set()
-            self.run_.cancel()
-            raise
+            with unless_done(self.run_.cancel), unless_done(self.stopped.set):  # else the workers read on
+                self._conduct()
         finally:
             self.stopped.set()
             for orders in self.orders.values():

@@ -28,6 +28,7 @@ from fedq.errors import DatabaseError, FedqError, NotAllowed
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Begin, Conflict, Position, Writer
 from fedq.plan.nodes import Plan
+from fedq.undo import unless_done
 from fedq.write.desk import Part
 from fedq.write.journal import Entry, new_gid
 from fedq.write.stoppable import Writing, conduct
@@ -269,11 +270,8 @@ class Transaction:
 
     def _decided(self, writing: Writing) -> None:
         """Commit, unless it is stopped before."""
-        try:
+        with unless_done(self.rollback):
             writing.decide()
-        except BaseException:  # Ctrl-C too: it came before the commit
-            self.rollback()
-            raise
         self.commit()
 
 

@@ -42,6 +42,7 @@ from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
 from fedq.fetch.stopper import Stopper
 from fedq.sql import TokenType, tokenize
+from fedq.undo import unless_done
 
 Answer = TypeVar("Answer")
 _READING = ("SELECT", "WITH", "VALUES", "SHOW", "DESCRIBE", "EXPLAIN")
@@ -174,12 +175,8 @@ class AlchemySource:
         """A session in one transaction, a snapshot where the database has them."""
         with self.translated():
             connection = self.engine.connect()
-            try:
+            with unless_done(connection.close), unless_done(connection.invalidate):
                 _begin(connection)
-            except BaseException:  # Ctrl-C too: nobody else knows of this connection
-                connection.invalidate()
-                connection.close()
-                raise
         return AlchemySession(self, connection, timeout)
 
     @contextmanager

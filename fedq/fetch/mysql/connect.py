@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from fedq.errors import ConnectionFailed, DriverMissing
 from fedq.fetch.mysql.errors import GARBAGE, WRONG_PASSWORD, classify, number_of
 from fedq.fetch.mysql.wire import Wire
+from fedq.undo import unless_done
 
 if TYPE_CHECKING:
     import ssl
@@ -170,18 +171,14 @@ class Connector:
         except OSError:
             line.close()
             raise
-        try:
+        with unless_done(spare.close), unless_done(driver._force_close):  # type: ignore[attr-defined]
             driver.connect(line)
             self._check_security(driver)
             wire = driver._sock  # type: ignore[attr-defined]
             wire.settimeout(max(deadline - time.monotonic(), 0.001))
             link = Link(driver, spare)
             wire.settimeout(None)
-            return link
-        except BaseException:  # Ctrl-C too: nobody else knows of this socket
-            driver._force_close()  # type: ignore[attr-defined]
-            spare.close()
-            raise
+        return link
 
     def _driver(self, deadline: float) -> pymysql.connections.Connection[Any]:
         """The driver's connection, not connected yet."""

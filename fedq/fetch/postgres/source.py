@@ -25,6 +25,7 @@ from fedq.fetch.positions import Behind, Stand, wait_until
 from fedq.fetch.postgres.loopthread import LoopThread
 from fedq.fetch.postgres.standing import STAND, stand_of
 from fedq.fetch.source import Output
+from fedq.undo import unless_done
 
 try:
     from fedq.fetch.postgres import catalog as postgres_catalog
@@ -150,10 +151,8 @@ class PostgresSource:
         while True:
             session = PostgresSession(self, connection, timeout)
             try:
-                stand = _stand_within(session, is_enough, known)
-            except BaseException:  # Ctrl-C too: the session belongs to nobody yet
-                session.close()
-                raise
+                with unless_done(session.close):
+                    stand = _stand_within(session, is_enough, known)
             finally:
                 if held is not None:
                     held.close()
@@ -223,12 +222,9 @@ class PostgresSource:
         driver = await connect(self._target, password, is_pooled=self._is_pooled)
         if self._is_pooled:
             return driver
-        try:
+        with unless_done(driver.terminate):
             async with asyncio.timeout(self._target.connect_timeout):
                 self._is_pooled = await is_behind_pooler(driver)
-        except BaseException:  # nobody else knows of it
-            driver.terminate()
-            raise
         if not self._is_pooled:
             return driver
         driver.terminate()
@@ -244,12 +240,10 @@ class PostgresSource:
         _, pool = self._running()
         while True:
             connection = pool.take()
-            try:
-                if self._answers(connection):
-                    return connection
-            except BaseException:  # Ctrl-C too: its place in the pool would be taken for ever
-                pool.give(connection, is_usable=False)
-                raise
+            with unless_done(lambda taken=connection: pool.give(taken, is_usable=False)):  # type: ignore[misc]
+                is_alive = self._answers(connection)
+            if is_alive:
+                return connection
             pool.give(connection, is_usable=False)
 
     def _answers(self, connection: PostgresConnection) -> bool:

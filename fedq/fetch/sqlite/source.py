@@ -37,6 +37,7 @@ from fedq.fetch.sqlite.connection import Connection, Limit, explained, primary_c
 from fedq.fetch.sqlite.schema import Reader, Table, rowid_name, type_of
 from fedq.fetch.sqlite.statistics import statistics
 from fedq.fetch.values import UndecodableText
+from fedq.undo import unless_done
 
 Answer = TypeVar("Answer")
 #: seconds to wait for a lock
@@ -119,11 +120,8 @@ class SQLiteSource:
     def open(self, timeout: float | None = None) -> SQLiteSession:
         """A session with a fresh snapshot."""
         connection, limit = self._take(), Limit(timeout)
-        try:
+        with unless_done(lambda: self._pool.give(connection, is_usable=False)):
             connection.begin(limit)
-        except BaseException:  # Ctrl-C too: the connection belongs to nobody yet
-            self._pool.give(connection, is_usable=False)
-            raise
         return SQLiteSession(self, connection, limit)
 
     def known(self, name: str) -> TableSchema | None:
