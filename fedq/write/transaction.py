@@ -108,20 +108,21 @@ class Transaction:
         if self._failure is not None:
             raise self._failed()
         writer = self.desk.writers.take(name)
-        try:
+        with unless_done(lambda: self._drop(writer)):
             if self._writing is not None:
                 self._writing.reach(writer.interrupt)
             writer.begin(Begin(self._gid_in(name), is_read_only=self.desk.catalog.database(name).read_only))
             if self._writers and self._is_atomic:
                 self._check_together(writer)
-        except BaseException:  # Ctrl-C too: its connection is in no transaction's list yet
-            if self._writing is not None:
-                self._writing.leave()
-            writer.rollback()
-            self.desk.writers.give(writer, is_usable=False)
-            raise
         self._writers[name] = writer
         return writer
+
+    def _drop(self, newcomer: Writer) -> None:
+        """Undo the writer of a database that does not take part: nobody else knows of its connection."""
+        if self._writing is not None:
+            self._writing.leave()
+        newcomer.rollback()
+        self.desk.writers.give(newcomer, is_usable=False)
 
     def _gid_in(self, name: str) -> str | None:
         """The transaction's name in a database; each has another, for two of them may be in one server."""
@@ -218,17 +219,15 @@ class Transaction:
                 entry.undo()
             raise
         positions, late = {}, {}
-        for name, writer in self._writers.items():
-            try:
-                position = self.desk.commit(writer)
-            except FedqError as error:
-                late[name] = error
-                continue
-            except BaseException:  # not expected here; but what is decided is finished, by `recover()`
-                entry.release()
-                raise
-            if position is not None:
-                positions[name] = position
+        with unless_done(entry.release):  # what is decided is finished, by `recover()`
+            for name, writer in self._writers.items():
+                try:
+                    position = self.desk.commit(writer)
+                except FedqError as error:
+                    late[name] = error
+                    continue
+                if position is not None:
+                    positions[name] = position
         if late:
             entry.release()
             outcome = {name: "in doubt" if name in late else "committed" for name in self._writers}
@@ -304,16 +303,13 @@ def _by_itself(desk: Desk, work: Callable[[Transaction], tuple[int, tuple[str, .
     for attempt in range(1, _ATTEMPTS + 1):
         alone = Transaction(desk, is_alone=True)
         try:
-            written = alone.attempt(work, writing)
-            done = alone.commit()
-            return replace(written, positions=done.positions)
+            with unless_done(alone.rollback):
+                written = alone.attempt(work, writing)
+                done = alone.commit()
+                return replace(written, positions=done.positions)
         except Conflict:
-            alone.rollback()
             if attempt == _ATTEMPTS:
                 raise
             time.sleep(random.uniform(0.001, 0.01) * 2**attempt)
             writing.again()
-        except BaseException:  # Ctrl-C too: nobody else ends this transaction
-            alone.rollback()
-            raise
     raise AssertionError("not reached")
