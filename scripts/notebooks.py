@@ -48,7 +48,11 @@ def execute(path: Path, folder: Path) -> Any:
 
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook, timeout=TIMEOUT, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
+        notebook,
+        timeout=TIMEOUT,
+        kernel_name="python3",
+        coalesce_streams=True,  # a kernel sends what is printed in pieces, by the clock
+        resources={"metadata": {"path": str(folder)}},
     )
     client.execute(env=_environment())
     for cell in notebook.cells:

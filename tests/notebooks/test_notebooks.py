@@ -70,6 +70,12 @@ def test_an_error_that_no_longer_comes_is_seen(tmp_path: Path) -> None:
         notebooks.execute(_one_cell(tmp_path / "a.ipynb", "1 + 0", "raises-exception"), tmp_path)
 
 
+def test_what_is_printed_with_a_pause_is_one_output(tmp_path: Path) -> None:
+    source = "import time\nprint('at once', flush=True)\ntime.sleep(0.5)\nprint('and later')"
+    (cell,) = notebooks.execute(_one_cell(tmp_path / "a.ipynb", source), tmp_path).cells
+    assert [output.text for output in cell.outputs] == ["at once\nand later\n"]
+
+
 def test_a_time_does_not_count_and_a_number_does(tmp_path: Path) -> None:
     def shown(source: str) -> str:
         return notebooks.comparable(notebooks.execute(_one_cell(tmp_path / "a.ipynb", f"print({source!r})"), tmp_path))
