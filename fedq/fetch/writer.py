@@ -71,7 +71,8 @@ class Begin:
     """How a transaction starts."""
 
     gid: str | None = None
-    """The global name by which it could be prepared; None where it will not be."""
+    """The global name by which it could be prepared, and by which MySQL refuses what would commit it on the way; None
+    for a write that is a transaction of its own."""
     is_read_only: bool = False
     """The catalog says that nothing may be written: the session says so too."""
     is_autocommit: bool = False

@@ -126,7 +126,7 @@ class Transaction:
 
     def _gid_in(self, name: str) -> str | None:
         """The transaction's name in a database; each has another, for two of them may be in one server."""
-        if self._gid is None or not self._is_atomic:
+        if self._gid is None:
             return None
         if name not in self._gids:
             gid = f"{self._gid}:{name}"

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import fedq
+from fedq.fetch.mysql.writer import MySQLWriter
 from fedq.write import journal
 from tests.servers import FaultProxy, MariaDBServer, PostgresServer, Server
 from tests.write.conftest import Place
@@ -148,6 +149,45 @@ def test_two_databases_of_one_server_with_long_names(
                 fed.execute(f"insert into {name}.t values (1)")
         assert len(fed.recover()) == 0
     assert [server.sql("SELECT count(*) FROM t", url) for url in urls.values()] == [[(1,)], [(1,)]]
+
+
+def test_a_statement_that_would_commit_on_the_way_is_refused(pair: Pair) -> None:
+    """Also where each database commits by itself: what was written before it could not be undone any more."""
+    pair.run["my"]("CREATE PROCEDURE sneak() BEGIN INSERT INTO t VALUES (8, 'x'); COMMIT; END")
+    for sql in ("create table never (id int)", "call sneak()"):
+        with pytest.raises(fedq.DatabaseError, match="1399"), pair.fed.transaction(atomic=False):
+            pair.fed.execute("insert into my.t values (7, 'x')")
+            pair.fed.execute(sql, native="my")
+    assert pair.counts() == (0, 0)
+
+
+def test_a_commit_counts_whatever_happens_to_the_connection_after_it(
+    pair: Pair, mariadb: MariaDBServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is asked where it stands; nobody may take the lost answer for a write that was undone."""
+
+    def killed(method: Callable[..., Any]) -> Callable[..., Any]:
+        def run(self: MySQLWriter, *rest: Any) -> Any:
+            mariadb.sql(f"KILL {self.link.id}", admin=True)
+            return method(self, *rest)
+
+        return run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MySQLWriter, "_position", killed(MySQLWriter._position))
+        assert pair.fed.execute("insert into my.t values (1, 'a')").positions == {}
+        assert pair.fed.execute("insert into t values (2, 'b')", native="my").rows == 1
+        with pair.fed.transaction():
+            pair.fed.execute("insert into my.t values (3, 'c')")
+            pair.fed.execute("insert into pg.t values (3, 'c')")
+    assert pair.counts() == (1, 3)
+    with monkeypatch.context() as patch:
+        patch.setattr(MySQLWriter, "in_doubt", killed(MySQLWriter.in_doubt))
+        assert ["cannot be asked" in row["outcome"] for row in pair.fed.recover().to_dicts()] == [True]
+        patch.setattr(MySQLWriter, "_not_all", killed(MySQLWriter._not_all))
+        with pytest.raises(fedq.ConnectionLost):
+            pair.fed.write([{"id": number // 2} for number in range(300)], "my.t")
+    assert pair.counts() == (1, 3)
 
 
 CRASH = """

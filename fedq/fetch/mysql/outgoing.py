@@ -6,7 +6,7 @@ b"\\x00"  →  00, read by UNHEX(@c0), or X'00'      1.5 (a double)  →  1.5e0 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -14,7 +14,10 @@ import pyarrow.compute as pc
 
 from fedq.catalog.schema import Column
 from fedq.dialects.mysql import MYSQL, base_type
-from fedq.fetch.writer import finer_than
+from fedq.fetch.writer import finer_than, slices
+
+#: bytes of one statement, far below the smallest max_allowed_packet in use
+_STATEMENT = 1 << 20
 
 
 def texts(array: pa.Array) -> pa.Array:
@@ -118,6 +121,22 @@ def literals(data: pa.Table) -> list[list[str]]:
     """The rows of a table as literals."""
     columns = [_column(array.combine_chunks()) for array in data.columns]
     return [list(row) for row in zip(*columns, strict=True)]
+
+
+def tuples(data: pa.Table) -> Iterator[str]:
+    """The rows as `(1, 'x'), (2, 'y')`, a megabyte at a time."""
+    parts: list[str] = []
+    size = 0
+    for piece in slices(data.combine_chunks(), 10_000):
+        for row in literals(piece):
+            part = f"({', '.join(row)})"
+            if parts and size + len(part) > _STATEMENT:
+                yield ", ".join(parts)
+                parts, size = [], 0
+            parts.append(part)
+            size += len(part)
+    if parts:
+        yield ", ".join(parts)
 
 
 def _column(array: pa.Array) -> list[str]:

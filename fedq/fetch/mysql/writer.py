@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: flags of the login: CLIENT_FOUND_ROWS, CLIENT_LOCAL_FILES
 _FOUND_ROWS, _LOCAL_FILES = 2, 128
-#: bytes of one statement, far below the smallest max_allowed_packet in use
-_STATEMENT = 1 << 20
 #: keys of one IN list, rows of one derived table
 _KEYS, _JOINED = 900, 400
 #: fewer rows than this are one INSERT
@@ -110,32 +109,33 @@ class MySQLWriter:
         self._begin, self._is_prepared, self._is_stopped, self._kills = begin, False, False, 0
         is_old = self._link is not None
         if self._link is None or self._link.wire.is_broken or self._link.is_foreign:
-            self.close()
-            self._link, is_old = self._connected(), False
+            self._connect()
+            is_old = False
         try:
             self._start()
         except ConnectionLost:
             if not is_old:
                 raise
-            self.close()
-            self._link = self._connected()
+            self._connect()
             self._start()
 
-    def _connected(self) -> Link:
-        link = self._connector.connect()
-        settle(link)
+    def _connect(self) -> None:
+        self.close()
+        self._link = link = self._connector.connect()
         variables = "tx" if link.is_mariadb else "transaction"
-        link.wire.ask(
-            f"SET {variables}_isolation = 'SERIALIZABLE', {variables}_read_only = 0, unique_checks = 1,"
-            " foreign_key_checks = 1"
-        )
-        return link
+        with self._explaining():
+            settle(link)
+            link.wire.ask(
+                f"SET {variables}_isolation = 'SERIALIZABLE', {variables}_read_only = 0, unique_checks = 1,"
+                " foreign_key_checks = 1"
+            )
 
     def _start(self) -> None:
         mode = "READ ONLY" if self._begin.is_read_only else "READ WRITE"
         if self._begin.is_autocommit or self._begin.is_read_only:
             self._run(f"SET SESSION TRANSACTION {mode}")
-        use_mode(self.link, self.link.sql_mode if self._begin.is_autocommit else SQL_MODE)
+        with self._explaining():
+            use_mode(self.link, self.link.sql_mode if self._begin.is_autocommit else SQL_MODE)
         if self._begin.is_autocommit:
             return
         if self._begin.gid is not None and not self._begin.is_read_only:
@@ -160,7 +160,7 @@ class MySQLWriter:
                 self._has_local = False
         names = ", ".join(map(MYSQL.quote, data.column_names))
         rows = 0
-        for values in self._tuples(data):
+        for values in outgoing.tuples(data):
             rows += self._run(f"INSERT INTO {_table(schema)} ({names}) VALUES {values}")
         return rows
 
@@ -186,7 +186,7 @@ class MySQLWriter:
 
     def _not_all(self, rows: int, wanted: int, schema: TableSchema) -> FedqError:
         """LOAD DATA skipped rows or changed values: the first warning says which and why."""
-        found = self.link.wire.ask("SHOW WARNINGS LIMIT 3")
+        found = self._ask("SHOW WARNINGS LIMIT 3")
         numbers = [int(row[1] or 0) for row in found]
         said = "; ".join((row[2] or b"").decode(errors="replace") for row in found) or "no reason given"
         message = f"database {self.name!r}, table {schema.table.name!r}: {wanted - rows:,} of {wanted:,} rows refused"
@@ -243,16 +243,8 @@ class MySQLWriter:
         self, schema: TableSchema, key: Sequence[str], stage: str, match: str
     ) -> set[tuple[bytes | None, ...]]:
         """The keys of the rows that some rows were written to."""
-        from pymysql import MySQLError
-
         names = ", ".join(f"t.{MYSQL.quote(name)}" for name in key)
-        try:
-            return {
-                tuple(row)
-                for row in self.link.wire.ask(f"SELECT {names} FROM {_table(schema)} t JOIN {stage} ON {match}")
-            }
-        except (MySQLError, TimeoutError, OSError) as error:
-            raise self._explained(error) from error
+        return {tuple(row) for row in self._ask(f"SELECT {names} FROM {_table(schema)} t JOIN {stage} ON {match}")}
 
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""
@@ -314,49 +306,45 @@ class MySQLWriter:
             selects = [f"SELECT {first}", *("SELECT " + ", ".join(row) for row in rows)]
             yield f"({' UNION ALL '.join(selects)}) s"
 
-    def _tuples(self, data: pa.Table) -> Iterator[str]:
-        """The rows as `(1, 'x'), (2, 'y')`, a megabyte at a time."""
-        parts: list[str] = []
-        size = 0
-        for piece in slices(data.combine_chunks(), 10_000):
-            for row in outgoing.literals(piece):
-                part = f"({', '.join(row)})"
-                if parts and size + len(part) > _STATEMENT:
-                    yield ", ".join(parts)
-                    parts, size = [], 0
-                parts.append(part)
-                size += len(part)
-        if parts:
-            yield ", ".join(parts)
-
     def _check(self, schema: TableSchema, data: pa.Table) -> None:
         for column, array in zip(columns_of(schema, data), data.columns, strict=True):
             for mask, reason in outgoing.problems(array, column):
                 if (row := first_row(mask)) is not None:
                     raise unfit(self.name, schema.table, column, row, array[row].as_py(), reason)
 
-    def _run(self, sql: str, pieces: Iterator[bytes] | None = None) -> int:
-        """Run a statement, sending `pieces` when the server asks for them; returns the rows it changed."""
+    def _ask(self, sql: str) -> list[list[bytes | None]]:
+        """The rows of a small question."""
+        with self._explaining():
+            return self.link.wire.ask(sql)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
         from pymysql import MySQLError
 
+        try:
+            yield
+        except (MySQLError, TimeoutError, OSError) as error:
+            raise self._explained(error) from error
+
+    def _run(self, sql: str, pieces: Iterator[bytes] | None = None) -> int:
+        """Run a statement, sending `pieces` when the server asks for them; returns the rows it changed."""
         wire = self.link.wire
         self._is_running = True
         try:
-            wire.until(None)
-            wire.command(b"\x03" + sql.encode())
-            first = wire.packet()
-            if first[0] == 0xFB and pieces is not None:
-                self._send(pieces)
+            with self._explaining():
+                wire.until(None)
+                wire.command(b"\x03" + sql.encode())
                 first = wire.packet()
-            if first[0] == 0xFB:  # it asks for a file of this machine
-                wire.is_broken = True
-                raise ConnectionLost(f"database {self.name!r}: the server asks for a file", database=self.name)
-            if first[0] != 0:
-                raise self._has_rows()
-            wire.ended(first)
-            return length_encoded(first, 1)[0] or 0
-        except (MySQLError, TimeoutError, OSError) as error:
-            raise self._explained(error) from error
+                if first[0] == 0xFB and pieces is not None:
+                    self._send(pieces)
+                    first = wire.packet()
+                if first[0] == 0xFB:  # it asks for a file of this machine
+                    wire.is_broken = True
+                    raise ConnectionLost(f"database {self.name!r}: the server asks for a file", database=self.name)
+                if first[0] != 0:
+                    raise self._has_rows()
+                wire.ended(first)
+                return length_encoded(first, 1)[0] or 0
         except FedqError:
             raise
         except BaseException:  # Ctrl-C: what the server does now is not known
@@ -446,9 +434,12 @@ class MySQLWriter:
         """The GTID of what this connection committed last; MySQL's own kind is a set, not a position."""
         if not self.link.has_positions:
             return None
-        [[gtid, server]] = self.link.wire.ask("SELECT @@last_gtid, @@server_id")
-        if not gtid:  # nothing was changed; then everything that is there is the position
-            [[gtid]] = self.link.wire.ask("SELECT @@gtid_binlog_pos")
+        try:
+            [[gtid, server]] = self._ask("SELECT @@last_gtid, @@server_id")
+            if not gtid:  # nothing was changed; then everything that is there is the position
+                [[gtid]] = self._ask("SELECT @@gtid_binlog_pos")
+        except FedqError:  # it is committed all the same
+            return None
         return Position("mariadb", (server or b"").decode(), None, gtid.decode()) if gtid else None
 
     def rollback(self) -> bool:
@@ -471,8 +462,7 @@ class MySQLWriter:
 
     def in_doubt(self) -> Sequence[str]:
         """The prepared transactions of this server."""
-        rows = self.link.wire.ask("XA RECOVER")
-        return [(row[3] or b"").decode(errors="replace") for row in rows]
+        return [(row[3] or b"").decode(errors="replace") for row in self._ask("XA RECOVER")]
 
     def resolve(self, gid: str, *, is_commit: bool) -> None:
         """Finish a prepared transaction."""
