@@ -25,6 +25,7 @@ def to_arrow(data: Any) -> pa.Table:
 
     try:
         if type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
+            data = _with_index(data)
             _refuse_twice(data.columns)
             _check_objects(data)
             table = pyarrow.Table.from_pandas(data, preserve_index=False)
@@ -39,6 +40,12 @@ def to_arrow(data: Any) -> pa.Table:
     except (pyarrow.ArrowException, TypeError) as error:
         raise ParameterError(f"the rows cannot be made an Arrow table: {error}", hint=_HINT) from error
     return _decoded(table)
+
+
+def _with_index(frame: Any) -> Any:
+    """A DataFrame with its index as columns where that has names, as `set_index` and `groupby` give it."""
+    named = [level for level, name in enumerate(frame.index.names) if name is not None]
+    return frame.reset_index(level=named, allow_duplicates=True) if named else frame
 
 
 def _refuse_twice(names: Any) -> None:
@@ -58,6 +65,8 @@ def _of_dicts(rows: Sequence[Any]) -> pa.Table:
         if not isinstance(row, Mapping):
             raise ParameterError(f"row {number} is a {type(row).__name__}, not a dict", hint=_HINT)
     names = list(dict.fromkeys(name for row in dicts for name in row))
+    if dicts and not names:
+        raise ParameterError("the rows have no columns", hint=_HINT)
     arrays = [_array(str(name), [row.get(name) for row in dicts]) for name in names]
     return pyarrow.table(arrays, names=[str(name) for name in names])
 

@@ -188,6 +188,37 @@ def test_a_column_twice_is_named(place: Place) -> None:
         place.fed.write(pd.DataFrame([[5, 6]], columns=["id", "id"]), "items")
 
 
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_an_index_with_a_name_is_a_column(place: Place) -> None:
+    """Without it rows that are there would be new ones, with keys of the database's choice."""
+    place.fed.write(pd.DataFrame({"id": [1], "name": ["eins"]}).set_index("id"), "items", mode="upsert")
+    frame = pd.DataFrame({"a": [1, 1], "b": ["x", "y"], "v": [5, 6]})
+    place.fed.write(frame.set_index(["a", "b"]), "pairs")
+    place.fed.write(frame[frame["v"] > 5].assign(a=2), "pairs")  # an index without one is none
+    assert place.rows(columns="id, name")[0] == (1, "eins")
+    assert place.rows("pairs", order="a, b") == [(1, "x", 5), (1, "y", 6), (2, "y", 6)]
+    with pytest.raises(fedq.ParameterError, match="two columns 'id'"):
+        place.fed.write(pd.DataFrame({"id": [9]}).rename_axis("id"), "items")
+
+
+@pytest.mark.parametrize("place", ["sqlite"], indirect=True)
+def test_rows_without_columns_are_named(place: Place) -> None:
+    with pytest.raises(fedq.ParameterError, match="no columns"):
+        place.fed.write([{}, {}], "items")
+
+
+@pytest.mark.parametrize("place", ["postgres"], indirect=True)
+def test_a_key_that_postgresql_always_generates_is_found_again(place: Place) -> None:
+    place.run("CREATE TABLE made (id INTEGER GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n INTEGER)")
+    place.run("INSERT INTO made (n) VALUES (1), (2)")
+    rows = place.fed.query("select * from made").to_pandas()
+    rows["n"] += 10
+    assert place.fed.write(rows, "made", mode="upsert").rows == 2
+    assert place.fed.write([{"id": 2, "n": 22}, {"id": 7, "n": 7}], "made", mode="upsert").rows == 2
+    place.fed.execute("insert into made (id, n) values (7, 0), (8, 8) on conflict (id) do nothing")
+    assert place.rows("made") == [(1, 11), (2, 22), (7, 7), (8, 8)]
+
+
 @pytest.mark.parametrize("place", ["duckdb"], indirect=True)
 def test_a_moment_is_a_key_as_others(place: Place) -> None:
     place.run("CREATE TABLE moments (moment TIMESTAMPTZ PRIMARY KEY)")

@@ -128,10 +128,7 @@ class PostgresWriter:
         """Append rows, by COPY."""
         self._check(schema, data)
         if schema.is_view:
-            names = ", ".join(map(POSTGRES.quote, data.column_names))
-            return self._staged(
-                schema, data, lambda stage: f"INSERT INTO {_table(schema)} ({names}) SELECT * FROM {stage}"
-            )
+            return self._staged(schema, data, lambda stage: f"{_insert_into(schema, data)} SELECT * FROM {stage}")
         plain = [outgoing.is_plain(field.type) for field in data.schema]
         pieces = tabtext.chunks(data, [outgoing.texts] * data.num_columns, is_plain=plain)
         status = self._call(
@@ -149,7 +146,6 @@ class PostgresWriter:
         """Change the rows whose key is there, append the others."""
         self._check(schema, data)
         rest = to_change(key, data, changed)
-        names = ", ".join(map(POSTGRES.quote, data.column_names))
         match, table = _match(schema, key, key), _table(schema)
         changed_rows = 0
         if rest:  # first, and not ON CONFLICT alone: that wants every NOT NULL column, also of rows that are there
@@ -160,7 +156,7 @@ class PostgresWriter:
         again = f"ON CONFLICT ({', '.join(map(POSTGRES.quote, key))}) DO NOTHING" if set(key) == set(schema.key) else ""
         appended = self._staged(
             schema, data,
-            lambda stage: f"INSERT INTO {table} ({names}) SELECT * FROM {stage} "
+            lambda stage: f"{_insert_into(schema, data)} SELECT * FROM {stage} "
             f"WHERE NOT EXISTS (SELECT 1 FROM {table} AS t WHERE {match}) {again}",
         )  # fmt: skip
         if not rest:
@@ -438,6 +434,11 @@ def _match(schema: TableSchema, key: Sequence[str], names: Sequence[str]) -> str
 def _table(schema: TableSchema) -> str:
     name = POSTGRES.quote(schema.table.name)
     return f"{POSTGRES.quote(schema.table.schema)}.{name}" if schema.table.schema else name
+
+
+def _insert_into(schema: TableSchema, data: pa.Table) -> str:
+    """The beginning of an INSERT that gives an identity the value it brings, as COPY does."""
+    return f"INSERT INTO {_table(schema)} ({', '.join(map(POSTGRES.quote, data.column_names))}) OVERRIDING SYSTEM VALUE"
 
 
 def _count(status: Any) -> int:
