@@ -107,7 +107,12 @@ def _check(sql: object, params: object, options: Options) -> None:
 def _reading(catalog: Catalog, options: Options) -> Reading:
     told, after = options.get("freshness"), options.get("after")
     rule = catalog.policy.freshness if told is None else _read("freshness", freshness, told)
-    return Reading(rule, {} if after is None else read_token(after))
+    floors = {} if after is None else read_token(after)
+    if floors and not floors.keys() & catalog.databases.keys():
+        message = f"after= is of {', '.join(map(repr, floors))}, and this catalog has no database of such a name"
+        hint = "A token knows databases by their names in the catalog: give them the same ones."
+        raise ParameterError(message, hint=hint)
+    return Reading(rule, floors)
 
 
 def _limits(catalog: Catalog, options: Options) -> Limits:

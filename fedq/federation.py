@@ -189,14 +189,16 @@ class Federation:
         return replace(call, placing=part.placing, extra=extra, reading=reading, limits=limits)
 
     def _within(self, call: Call) -> Call:
-        """The call, reading the databases of the transaction around it as that sees them; a native text never does,
-        for the transaction may write."""
+        """The call, reading the databases of the transaction around it as that sees them, and the others at their
+        primaries: what is written next may follow from it. A native text stays outside, for the transaction may
+        write."""
         from fedq.write.transaction import around
 
         transaction = around(self._sources)
-        if transaction is None or call.native is not None:
+        if transaction is None:
             return call
-        return replace(call, extra={**transaction.inside, **call.extra})
+        call = replace(call, reading=replace(call.reading, is_pinned=True))
+        return call if call.native is not None else replace(call, extra={**transaction.inside, **call.extra})
 
     def _masked(self, task: Callable[[], T]) -> T:
         try:

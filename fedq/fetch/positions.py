@@ -154,24 +154,26 @@ class Ledger:
 
     def __init__(self) -> None:
         self._known: dict[str, Position] = {}
-        self._unknown: set[str] = set()
+        self._count = 0
+        self._unknown: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def wrote(self, name: str, position: Position | None) -> None:
         """A commit, and where it stands; None where that is not known, or not even whether it was done."""
         with self._lock:
             if position is None:
-                self._unknown.add(name)
+                self._count += 1
+                self._unknown[name] = self._count
             else:
                 self._raise(name, position, is_primary=True)
 
-    def saw(self, name: str, position: Position, *, is_primary: bool) -> None:
-        """A read saw at most this."""
+    def saw(self, name: str, position: Position, *, is_primary: bool, unknown: int | None = None) -> None:
+        """A read saw at most this; `unknown` is what was so before the primary was read, and is in what it read."""
         if not position.position:
             return
         with self._lock:
-            if is_primary:
-                self._unknown.discard(name)  # what was committed before is in what was read now
+            if is_primary and self._unknown.get(name) == unknown:  # else more was written while it was read
+                self._unknown.pop(name, None)
             self._raise(name, position, is_primary=is_primary)
 
     def _raise(self, name: str, position: Position, *, is_primary: bool) -> None:
@@ -191,9 +193,9 @@ class Ledger:
         """What the next read must contain."""
         return self._known.get(name)
 
-    def is_unknown(self, name: str) -> bool:
-        """Whether something was written of which no replica can be asked."""
-        return name in self._unknown
+    def unknown(self, name: str) -> int | None:
+        """Which write it is that no replica can be asked for, the last one; None where there is none."""
+        return self._unknown.get(name)
 
     def token(self) -> str:
         """All of it as JSON text."""

@@ -89,7 +89,7 @@ class ReplicatedSource:
         after = reading.after.get(self.name)
         is_lost_track = self.name in reading.after and after is None
         if reading.freshness == "session":
-            is_lost_track |= self._ledger.is_unknown(self.name)
+            is_lost_track |= self._ledger.unknown(self.name) is not None
         if reading.is_from_primary:
             return self._open_primary(timeout, started, None)
         if is_lost_track:
@@ -147,6 +147,7 @@ class ReplicatedSource:
     def _primary_position(self) -> Position | None:
         """Any position of the primary: asked once, and again as long as it does not answer."""
         if self._lineage is None and not self.primary.is_out:
+            asked = time.monotonic()
             try:
                 self._lineage = self.primary.server.stand().position
             except ConnectionFailed as error:
@@ -154,7 +155,7 @@ class ReplicatedSource:
             except DatabaseError:  # a role that may not know
                 pass
             else:
-                self._samples.append((time.monotonic(), self._lineage))
+                self._samples.append((asked, self._lineage))
         return self._lineage
 
     def _in_order(self) -> list[Place]:
@@ -180,11 +181,19 @@ class ReplicatedSource:
         return self._placed(place, session, stand, asked, started)
 
     def _placed(
-        self, place: Place, session: Session, stand: Stand, asked: float, started: float, *, is_timed: bool = False
+        self,
+        place: Place,
+        session: Session,
+        stand: Stand,
+        asked: float,
+        started: float,
+        *,
+        is_timed: bool = False,
+        unknown: int | None = None,
     ) -> PlacedSession:
         now = time.monotonic()
         place.works(stand, now - asked)
-        self._ledger.saw(self.name, stand.position, is_primary=not place.is_replica)
+        self._ledger.saw(self.name, stand.position, is_primary=not place.is_replica, unknown=unknown)
         if place.is_replica:
             served = Served("replica", place.name, now - started, self._staleness(stand, now))
             return PlacedSession(session, place, stand, served)
@@ -236,7 +245,7 @@ class ReplicatedSource:
         place = self.primary
         if not is_only and isinstance(place.why, ConnectionFailed):
             raise place.why  # it is asked in the background, and there are others
-        asked, known = time.monotonic(), self._ledger.floor(self.name)
+        asked, known, unknown = time.monotonic(), self._ledger.floor(self.name), self._ledger.unknown(self.name)
         try:
             session, stand = place.server.open_when(timeout, _is_right, 0.0 if self._replicas else LAST_WAIT)
         except Behind as behind:
@@ -250,7 +259,7 @@ class ReplicatedSource:
             return self._open_unchecked(timeout, started)
         if floors is None and known is not None and not contains(stand, known):
             self._ledger.lost(self.name, known)
-        return self._placed(place, session, stand, asked, started, is_timed=is_timed)
+        return self._placed(place, session, stand, asked, started, is_timed=is_timed, unknown=unknown)
 
     def _not_right(self, stand: Stand, floors: Sequence[Position], *, is_only: bool) -> StaleReplicaError:
         if is_only and stand.is_replica:

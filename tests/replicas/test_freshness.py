@@ -12,6 +12,8 @@ import pytest
 import fedq
 from fedq.errors import ParameterError
 from fedq.fetch import replicas
+from fedq.fetch.positions import Ledger
+from fedq.fetch.writer import Position
 from tests.replicas.conftest import Shop, make_shop
 from tests.servers.replication import Cluster
 
@@ -133,6 +135,44 @@ def test_a_token_carries_it_to_another_federation(shop: Shop) -> None:
 def test_what_is_no_token_is_refused(shop: Shop, token: str) -> None:
     with pytest.raises(ParameterError, match="token"):
         shop.connect().query("select n from items", after=token)
+
+
+def test_a_token_of_databases_that_the_catalog_has_not_is_refused(shop: Shop) -> None:
+    """It goes by their names: one that means nothing here would be no token at all."""
+    fed = shop.connect()
+    token = fed.execute("update items set n = 1").token
+    with pytest.raises(ParameterError, match="'store'"):
+        fed.query("select n from items", after=token.replace('"shop"', '"store"'))
+    both = json.loads(token)
+    both["databases"]["store"] = None
+    assert fed.query("select n from items", after=json.dumps(both)).scalar() == 1
+
+
+def test_what_is_read_within_a_transaction_is_read_where_it_writes(shop: Shop) -> None:
+    fed, other = shop.connect(), shop.connect()
+    fed.query("select n from items")
+    shop.cluster.freeze(0), shop.cluster.freeze(1)
+    try:
+        other.execute("update items set n = 41 where id = 1")
+        with fed.transaction():
+            found = fed.query("select n from items where id = 1")
+            native = fed.query("select n from items where id = 1", native="shop")
+            fed.execute("update items set n = :n where id = 1", {"n": found.scalar() + 1})
+            assert fed.query("select n from items where id = 1").scalar() == 42
+        assert (place(found), place(native), native.scalar()) == ("primary", "primary", 41)
+    finally:
+        shop.cluster.thaw(0), shop.cluster.thaw(1)
+
+
+def test_a_write_of_unknown_position_is_not_forgotten_for_a_read_that_began_before_it() -> None:
+    ledger, position = Ledger(), Position("postgresql", "7", 1, "0/10")
+    ledger.wrote("shop", None)
+    before = ledger.unknown("shop")
+    ledger.wrote("shop", None)  # while the primary is read
+    ledger.saw("shop", position, is_primary=True, unknown=before)
+    assert ledger.unknown("shop") is not None
+    ledger.saw("shop", position, is_primary=True, unknown=ledger.unknown("shop"))
+    assert ledger.unknown("shop") is None
 
 
 def test_strong_and_pinned_read_the_primary(shop: Shop) -> None:
