@@ -41,8 +41,10 @@ OURS = [
 ]  # fmt: skip
 #: with native=, in each database's own SQL; the third part says what holds where the text is not checked:
 #: `session`  the read-only session refuses it
-#: `undone`   it runs, and nothing of it is left when the query has ended: no object, setting, lock, message
 #: `role`     a role that only reads, as docs/writing.md makes it, refuses it
+#: `undone`   it runs, and nothing of it is left when the query has ended: no object, setting, lock, message; the engine
+#:            has nothing that would refuse it
+#: `both`     the one and the other: any role's is undone, and that role refuses it
 NATIVE: list[tuple[str, str, str]] = [
     *(("postgres", sql, "session") for sql in [
         "insert into items (id) values (9)", "update items set name = 'x'", "delete from items", "truncate items", "drop table items",
@@ -64,10 +66,12 @@ NATIVE: list[tuple[str, str, str]] = [
         "select 1) to stdout; commit; delete from items; copy (select 1", "show all; delete from items",
         "rollback to savepoint fedq", "set session characteristics as transaction read write", "declare c cursor with hold for select 1",
     ]),
-    *(("postgres", sql, "undone") for sql in [
+    *(("postgres", sql, "both") for sql in [
         "select pg_advisory_lock(1)", "select pg_try_advisory_lock_shared(1, 2)", "select lo_create(0)", "select lo_from_bytea(0, 'a')", "select pg_notify('a', 'b')",
+        "explain analyze create table x as select 1", "explain analyze create temp table x as select 1",
+    ]),
+    *(("postgres", sql, "undone") for sql in [
         "select set_config('x.y', 'z', false)", "select set_config('default_transaction_read_only', 'off', false)",
-        "explain analyze create table x as select 1",
     ]),
     *(("postgres", sql, "role") for sql in [
         "select pg_terminate_backend(pg_backend_pid())", "select pg_cancel_backend(pg_backend_pid())", "select pg_logical_emit_message(false, 'a', 'b')",
@@ -173,7 +177,8 @@ def test_a_native_query_that_would_write_is_refused_before_the_wire(
 
 
 def ways(held_by: str) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(("kind", "sql"), [(kind, sql) for kind, sql, also in NATIVE if also == held_by])
+    held = [(kind, sql) for kind, sql, also in NATIVE if also == held_by or (also == "both" and held_by != "session")]
+    return pytest.mark.parametrize(("kind", "sql"), held)
 
 
 @pytest.fixture
@@ -197,7 +202,10 @@ def test_without_the_check_the_session_refuses_it(guarded: Guarded, kind: str, s
 @ways("undone")
 def test_without_the_check_nothing_is_left_of_it(guarded: Guarded, kind: str, sql: str) -> None:
     before, settings = guarded.state(kind), guarded.settings(kind)
-    assert len(guarded.places[kind].fed.query(sql, native="here"))
+    try:
+        assert len(guarded.places[kind].fed.query(sql, native="here"))
+    except fedq.ReadOnlyError:
+        assert "lo_" in sql  # from PostgreSQL 16 on the session refuses them itself
     guarded.wait_for(kind, before)
     assert guarded.settings(kind) == settings
 
@@ -244,7 +252,7 @@ def reader(guarded: Guarded, request: pytest.FixtureRequest) -> Iterator[Callabl
                 url = guarded.places[kind].url
                 name = url.rpartition("/")[2]
                 script = scripts[kind].replace("reader", name).replace("shop", name)
-                for statement in filter(str.strip, script.split(";")):
+                for statement in [script] if kind == "postgres" else filter(str.strip, script.split(";")):
                     server.sql(statement, url, admin=True)
                 here = {
                     "url": f"{server.scheme}://{name}@{server.host}:{server.port}/{name}",
@@ -263,13 +271,14 @@ def test_every_way_is_held_twice() -> None:
     page = (Path(__file__).parents[2] / "docs" / "writing.md").read_text()
     held = Counter(also for *_, also in NATIVE)
     said = re.search(
-        r"Of (\d+) ways .*?\n?.*? (\d+) are refused by the session .*? (\d+) leave nothing .*? (\d+) need a role",
+        r"Of (\d+) ways .*?\n?.*? (\d+) are refused by the session .*? (\d+) are refused by a role .*? (\d+) are refused by nothing",
         page,
         re.DOTALL,
     )
     assert said is not None
-    assert list(map(int, said.groups())) == [len(NATIVE), held["session"], held["undone"], held["role"]]
-    assert sum(held.values()) == held["session"] + held["undone"] + held["role"]
+    by_role = held["role"] + held["both"]
+    assert list(map(int, said.groups())) == [len(NATIVE), held["session"], by_role, held["undone"]]
+    assert sum(held.values()) == held["session"] + by_role + held["undone"]
     assert len(OURS) + len(NATIVE) >= 80
 
 
