@@ -17,6 +17,7 @@ import itertools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "test"))
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the directory of this run's servers, and the process that stops them whatever happens to this one."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # off in a run in the background, and tests press Ctrl-C
     if hasattr(config, "workerinput"):
         config.stash[RUN] = Path(config.workerinput["fedq_run"])
         return

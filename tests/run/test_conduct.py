@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -131,14 +132,24 @@ def test_a_fetch_much_larger_than_estimated_is_asked_again(
 ) -> None:
     """Estimated at ten rows it was to be first; the keys that limit it come from behind it, or from elsewhere."""
     monkeypatch.setattr(conduct, "LATE_ROWS", 20_000)
-    read = Run.read
+    read, limit, is_decided = Run.read, conduct.Pulls._limit_late, threading.Event()
 
-    def slowly(*arguments: Any) -> Iterator[Any]:
+    def limited(pulls: conduct.Pulls, pull: Any) -> None:
+        limit(pulls, pull)
+        if pull.state == "stopping":
+            is_decided.set()
+
+    def in_step(*arguments: Any) -> Iterator[Any]:
+        """No faster than the conductor, whatever the machine does: nothing more comes until it has looked."""
+        rows = 0
         for batch in read(*arguments):
             yield batch
-            time.sleep(0.2 if arguments[2].id == "big@1" else 0)
+            rows += batch.num_rows
+            if arguments[2].id == "big@1" and rows >= conduct.LATE_ROWS:
+                is_decided.wait(30)
 
-    monkeypatch.setattr(Run, "read", slowly)
+    monkeypatch.setattr(conduct.Pulls, "_limit_late", limited)
+    monkeypatch.setattr(Run, "read", in_step)
     late = ground.keys("one", "big", [("k", "k")], "few@1")
     big = ground.fetch("big@1", "one", "big", ["id", "k", "a", "w"], rows=10.0, late=(late,))
     few = ground.fetch("few@1", database, "few", ["id", "k"], rows=1e6)
