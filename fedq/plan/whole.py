@@ -29,7 +29,6 @@ _PARAMETER_TYPES: dict[type, str] = {
     bool: "BOOLEAN", bytes: "BLOB", float: "DOUBLE", dt.date: "DATE", dt.datetime: "TIMESTAMP",
     uuid.UUID: "UUID",
 }  # fmt: skip
-#: of a DECIMAL
 
 
 def whole_query(query: BoundQuery, outputs: Sequence[tuple[str, Type]], kinds: Mapping[str, str]) -> Plan | None:
