@@ -2,9 +2,10 @@
 
     python -m benchmarks.interrupts [--times 10] [--write]
 
-A real kernel pulls a view of PostgreSQL and of MariaDB whose rows take 10 ms each, reads a view of a SQLite file that is
-without end, and joins so in the local engine; a second later the kernel is interrupted. Goals: control within 0.5 s, the statement gone from
-the server within 2 s, and the next cell answers. `--write` keeps the table in benchmarks/results/.
+A real kernel pulls a view of PostgreSQL and of MariaDB whose rows take 10 ms each, reads an endless view of a SQLite
+file, and joins without end in the local engine; a second later the kernel is interrupted. Goals: control within 0.5 s,
+the statement gone from the server within 2 s, and the next cell answers. `--write` keeps the table in
+benchmarks/results/.
 """
 
 from __future__ import annotations
