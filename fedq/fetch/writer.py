@@ -344,6 +344,14 @@ def check_upserted(schema: TableSchema, data: pa.Table, rows: int) -> None:
         raise InvalidQuery(f"{message}; nothing was written", hint=hint, table=schema.table.name)
 
 
+def size_of_piece(keys: pa.Table, values: pa.Table, size: int) -> int:
+    """How many rows of an update are one statement: all, where what is changed is also what rows are found by.
+
+    In a table without a key a row of one piece may become what a row of the next one is, and would be changed twice.
+    """
+    return max(1, keys.num_rows) if set(keys.column_names) & set(values.column_names) else size
+
+
 def slices(data: pa.Table, size: int) -> Iterator[pa.Table]:
     """A table in pieces of at most `size` rows."""
     for start in range(0, data.num_rows, size):

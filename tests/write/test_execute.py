@@ -106,6 +106,16 @@ def test_rows_of_a_table_without_a_key(place: Place) -> None:
     assert sorted(place.run("SELECT n, s FROM bare")) == [(1, "A"), (11, "a"), (11, "a")]
 
 
+def test_rows_without_a_key_that_become_what_others_were(place: Place) -> None:
+    """Each is changed once, in however many statements; and each is not looked for in the whole table."""
+    rows = [{"n": number, "s": None if number % 2 else "x"} for number in range(10_500)]
+    place.fed.write(rows, "bare")
+    assert place.fed.execute("update bare set n = n + 2").rows == 10_500
+    assert place.rows("bare", columns="count(DISTINCT n), min(n), max(n)") == [(10_500, 2, 10_501)]
+    assert place.fed.execute("delete from bare where n < 2000").rows == 1_998
+    assert place.rows("bare", columns="count(*), min(n)") == [(8_502, 2000)]
+
+
 def test_a_key_of_two_columns(place: Place) -> None:
     place.fed.execute("insert into pairs values (1, 'x', 1), (1, 'y', 2), (2, 'x', 3)")
     assert place.fed.execute("update pairs set v = v + 10 where b = 'x'").rows == 2

@@ -41,6 +41,7 @@ from fedq.fetch.writer import (
     columns_of,
     first_row,
     keyed,
+    size_of_piece,
     slices,
     to_change,
     unfit,
@@ -252,9 +253,8 @@ class MySQLWriter:
         data, _ = keyed(schema, keys, values)
         sets = ", ".join(f"t.{MYSQL.quote(name)} = s.v{index}" for index, name in enumerate(values.column_names))
         match = match_of(schema, keys.column_names, data.column_names[: keys.num_columns])
-        return sum(
-            self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}") for stage in self._stages(data)
-        )
+        stages = self._stages(data, size_of_piece(keys, values, _JOINED))
+        return sum(self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}") for stage in stages)
 
     def delete(self, schema: TableSchema, keys: pa.Table) -> int:
         """Delete the rows of these keys."""
@@ -296,9 +296,9 @@ class MySQLWriter:
         """One statement; the server takes no two."""
         return self._run(sql)
 
-    def _stages(self, data: pa.Table) -> Iterator[str]:
-        """The rows as derived tables `s`, some hundreds each."""
-        for piece in slices(data.combine_chunks(), _JOINED):
+    def _stages(self, data: pa.Table, size: int = _JOINED) -> Iterator[str]:
+        """The rows as derived tables `s`, so many each."""
+        for piece in slices(data.combine_chunks(), size):
             rows = iter(outgoing.literals(piece))
             first = ", ".join(
                 f"{value} AS {MYSQL.quote(name)}" for value, name in zip(next(rows), data.column_names, strict=True)

@@ -45,6 +45,7 @@ from fedq.fetch.writer import (
     columns_of,
     first_row,
     keyed,
+    size_of_piece,
     slices,
     to_change,
     unfit,
@@ -174,8 +175,9 @@ class PostgresWriter:
         )
         match = _match(schema, keys.column_names, data.column_names[: keys.num_columns])
         return self._staged(
-            schema, data, lambda stage: f"UPDATE {_table(schema)} AS t SET {sets} FROM {stage} WHERE {match}", columns
-        )
+            schema, data, lambda stage: f"UPDATE {_table(schema)} AS t SET {sets} FROM {stage} WHERE {match}", columns,
+            size=size_of_piece(keys, values, _ROWS),
+        )  # fmt: skip
 
     def delete(self, schema: TableSchema, keys: pa.Table) -> int:
         """Delete the rows of these keys."""
@@ -241,9 +243,14 @@ class PostgresWriter:
         return _count(self._call(_ended))
 
     def _staged(
-        self, schema: TableSchema, data: pa.Table, make: Callable[[str], str], columns: Sequence[Column] = ()
+        self,
+        schema: TableSchema,
+        data: pa.Table,
+        make: Callable[[str], str],
+        columns: Sequence[Column] = (),
+        size: int = _ROWS,
     ) -> int:
-        """Run a statement over the rows as a derived table `s`, some thousands of rows at a time."""
+        """Run a statement over the rows as a derived table `s`, so many of them at a time."""
         columns = columns or columns_of(schema, data)
         chosen = ", ".join(
             f"u.c{index}::{bare(column.native)} AS {POSTGRES.quote(name)}"
@@ -253,7 +260,7 @@ class PostgresWriter:
         names = ", ".join(f"c{index}" for index in range(data.num_columns))
         sql = make(f"(SELECT {chosen} FROM unnest({arrays}) AS u({names})) AS s")
         rows = 0
-        for piece in slices(data.combine_chunks(), _ROWS):
+        for piece in slices(data.combine_chunks(), size):
             lists = [outgoing.texts(column.combine_chunks()).to_pylist() for column in piece.columns]
             rows += _count(self._call(lambda driver, lists=lists: driver.execute(sql, *lists), (schema, data)))  # type: ignore[misc]
         return rows
@@ -427,7 +434,9 @@ def _match(schema: TableSchema, key: Sequence[str], names: Sequence[str]) -> str
             ours, theirs = f"{ours}::text", f"{theirs}::text"
         if column.type.family == "text" and not is_key:
             ours = f'{ours} COLLATE "C"'
-        parts.append(f"{ours} {'IS NOT DISTINCT FROM' if column.is_nullable and not is_key else '='} {theirs}")
+        if column.is_nullable and not is_key:  # as IS NOT DISTINCT FROM, by which nothing can be hashed
+            ours, theirs = f"ARRAY[{ours}]", f"ARRAY[{theirs}]"
+        parts.append(f"{ours} = {theirs}")
     return " AND ".join(parts)
 
 

@@ -44,6 +44,8 @@ _REFUSED = (
     sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH, sqlite3.SQLITE_PRAGMA, sqlite3.SQLITE_TRANSACTION,
     sqlite3.SQLITE_SAVEPOINT,
 )  # fmt: skip
+#: rows that are written to a table without a key
+_STAGE = "temp.fedq_stage"
 _EPOCH = dt.datetime(1970, 1, 1)
 _JULIAN_EPOCH = 2440587.5
 
@@ -151,6 +153,11 @@ class SQLiteWriter(OnePhase):
 
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""
+        if _has_no_key(schema):
+            sets = ", ".join(f"{SQLITE.quote(name)} = s.v{index}" for index, name in enumerate(values.column_names))
+            return self._joined(
+                f"UPDATE {_table(schema)} AS t SET {sets} FROM {_STAGE} AS s WHERE", schema, keys, values
+            )
         sets = ", ".join(f"{SQLITE.quote(name)} = ?" for name in values.column_names)
         sql = f"UPDATE {_table(schema)} SET {sets} WHERE {_match(schema, keys)}"
         pairs = zip(self._rows(schema, values), self._rows(schema, keys), strict=True)
@@ -158,12 +165,37 @@ class SQLiteWriter(OnePhase):
 
     def delete(self, schema: TableSchema, keys: pa.Table) -> int:
         """Delete the rows of these keys."""
+        if _has_no_key(schema):
+            return self._joined(f"DELETE FROM {_table(schema)} AS t WHERE EXISTS", schema, keys)
         return self._many(f"DELETE FROM {_table(schema)} WHERE {_match(schema, keys)}", self._rows(schema, keys))
+
+    def _joined(self, verb: str, schema: TableSchema, keys: pa.Table, values: pa.Table | None = None) -> int:
+        """Change or delete the rows of a table without a key, all of them by one statement.
+
+        One by one each would be looked for in the whole table, and found again when it has become what another one was.
+        """
+        names = [f"k{index}" for index in range(keys.num_columns)]
+        match, found = _match(schema, keys, "t.", [f"s.{name}" for name in names]), ", ".join(names)
+        rows, physical, sql = self._rows(schema, keys), keys.column_names, f"{verb} {match}"
+        if values is None:
+            sql = f"{verb} (SELECT 1 FROM {_STAGE} AS s WHERE {match})"
+        else:
+            names += [f"v{index}" for index in range(values.num_columns)]
+            physical = physical + values.column_names
+            pairs = zip(rows, self._rows(schema, values), strict=True)
+            rows = ((*key, *value) for key, value in pairs)
+        # made of the table, its columns compare as those of the table do, so that their index is used
+        chosen = ", ".join(f"{SQLITE.quote(column)} AS {name}" for column, name in zip(physical, names, strict=True))
+        self._do(f"CREATE TEMP TABLE fedq_stage AS SELECT {chosen} FROM {_table(schema)} WHERE 0")
+        self._many(f"INSERT INTO {_STAGE} VALUES ({', '.join('?' * len(names))})", rows)
+        self._do(f"CREATE INDEX temp.fedq_stage_at ON fedq_stage ({found})")
+        count = self._do(sql)
+        self._do(f"DROP TABLE {_STAGE}")
+        return count
 
     def clear(self, schema: TableSchema) -> int:
         """Delete all rows."""
-        rows: int = self._guarded(lambda: self.raw.execute(f"DELETE FROM {_table(schema)}").rowcount)
-        return rows
+        return self._do(f"DELETE FROM {_table(schema)}")
 
     def run(self, sql: str) -> int:
         """One statement; `sqlite3` refuses two."""
@@ -208,6 +240,9 @@ class SQLiteWriter(OnePhase):
                     raise unfit(
                         self.name, schema.table, column, start + row, "24:00:00", "SQLite's days end at 23:59:59"
                     )
+
+    def _do(self, sql: str) -> int:
+        return int(self._guarded(lambda: self.raw.execute(sql).rowcount, sql))
 
     def _many(self, sql: str, rows: Iterator[tuple[Any, ...]]) -> int:
         return self._guarded(lambda: self.raw.executemany(sql, rows).rowcount, sql)
@@ -387,11 +422,15 @@ def _different(schema: TableSchema, keys: pa.Table) -> int:
     return len(set(zip(*lists, strict=True)))
 
 
-def _match(schema: TableSchema, keys: pa.Table) -> str:
+def _has_no_key(schema: TableSchema) -> bool:
+    return not (schema.key or schema.is_view)
+
+
+def _match(schema: TableSchema, keys: pa.Table, ours: str = "", theirs: Sequence[str] = ()) -> str:
     """The rows of these keys; where nothing is a key, of exactly these values: NOCASE would find others too."""
     is_key = bool(schema.key) and set(schema.key) <= set(keys.column_names)
     exactly = "" if is_key else " COLLATE BINARY"
     return " AND ".join(
-        f"{SQLITE.quote(column.physical)}{exactly if column.collation else ''} IS ?"
-        for column in columns_of(schema, keys)
+        f"{ours}{SQLITE.quote(column.physical)}{exactly if column.collation else ''} IS {their}"
+        for column, their in zip(columns_of(schema, keys), theirs or "?" * keys.num_columns, strict=True)
     )
