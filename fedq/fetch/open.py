@@ -10,6 +10,7 @@ from dataclasses import replace
 from importlib import import_module
 from typing import cast
 
+from fedq import forks
 from fedq.catalog.model import Catalog, Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.secrets import mask, read_secret
@@ -70,13 +71,23 @@ class Sources:
 
     def __init__(self, catalog: Catalog) -> None:
         self._databases = dict(catalog.databases)
+        self._secrets: set[str] = set()
+        self.ledger = Ledger()
+        self._begin()
+        forks.tell(self)
+
+    def _begin(self) -> None:
+        """With nothing open."""
         self._open: dict[str, Source] = {}
         self._alone: dict[str, ReplicatedSource] = {}
-        self._secrets: set[str] = set()
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._knowledge, self._links = Knowledge(), Links()
-        self.ledger = Ledger()
+
+    def begin_in_child(self) -> None:
+        """A forked child opens every database for itself."""
+        forks.leave(self._open, self._alone, self._pool, self._knowledge)
+        self._begin()
 
     def __getitem__(self, name: str) -> Source:
         with self._lock:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from fedq import forks
 from fedq.catalog.model import Database
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
@@ -231,8 +232,17 @@ class Writers:
 
     def __init__(self, databases: Mapping[str, Database], sources: Callable[[str], Source]) -> None:
         self._databases, self._sources = databases, sources
+        self._begin()
+        forks.tell(self)
+
+    def _begin(self) -> None:
         self._idle: dict[str, list[Writer]] = {}
         self._lock = threading.Lock()
+
+    def begin_in_child(self) -> None:
+        """A forked child writes with writers of its own."""
+        forks.leave(self._idle)
+        self._begin()
 
     def take(self, name: str) -> Writer:
         """A writer, not begun yet."""

@@ -9,11 +9,11 @@ binding: a table of a rewritten query is another one than that of the query as i
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from typing import Any
 
+from fedq import forks
 from fedq.join.duckdb import Bench, Engine, Shell
 from fedq.types import Type
 
@@ -26,9 +26,18 @@ class Binder:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._begin()
+        forks.tell(self)
+
+    def _begin(self) -> None:
         self._bench: Bench | None = None
         self._lock = threading.Lock()
-        self._process, self._count = os.getpid(), 0
+        self._count = 0
+
+    def begin_in_child(self) -> None:
+        """A DuckDB does not survive a fork."""
+        forks.leave(self._bench)
+        self._begin()
 
     def describe(self, text: str, params: Mapping[str, Any], tables: tuple[Shell, ...]) -> list[tuple[str, Type]]:
         """Names and types of the result's columns over these tables.
@@ -36,9 +45,7 @@ class Binder:
         Raises: InvalidQuery and what else DuckDB's refusals become.
         """
         with self._lock:
-            if self._process != os.getpid():  # a DuckDB does not survive a fork
-                self._bench, self._process = None, os.getpid()
-            elif self._count >= _MOST:
+            if self._count >= _MOST:
                 self._close()
             if self._bench is None:
                 self._bench, self._count = self._engine.bench(), 0

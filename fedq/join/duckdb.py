@@ -8,7 +8,6 @@ because the pulls end before the join begins.
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from fedq import forks
 from fedq.dialects.duckdb import DUCKDB, in_answers
 from fedq.errors import QueryCancelled
 from fedq.join.problems import named_error
@@ -54,13 +54,21 @@ class Engine:
 
     def __init__(self, memory_limit: str | None = None, *, has_files: bool = False) -> None:
         self._memory_limit, self._has_files = memory_limit, has_files
+        self._begin()
+        forks.tell(self)
+        self.described: dict[object, list[tuple[str, Type]]] = {}
+        """What DuckDB's binder said of a text over given tables: the same text asked again is not bound again."""
+
+    def _begin(self) -> None:
         self._root: duckdb.DuckDBPyConnection | None = None
         self._spill: weakref.finalize[..., Engine] | None = None
         self._lock = threading.Lock()
-        self._process = os.getpid()
         self._single, self._most_threads = 0, 1
-        self.described: dict[object, list[tuple[str, Type]]] = {}
-        """What DuckDB's binder said of a text over given tables: the same text asked again is not bound again."""
+
+    def begin_in_child(self) -> None:
+        """A DuckDB does not survive a fork."""
+        forks.leave(self._root)
+        self._begin()
 
     def bench(self) -> Bench:
         """A bench for one query; it takes its connection when it first needs one."""
@@ -69,8 +77,8 @@ class Engine:
     def connection(self) -> duckdb.DuckDBPyConnection:
         """A connection of its own to the one engine."""
         with self._lock:
-            if self._root is None or self._process != os.getpid():  # a DuckDB does not survive a fork
-                self._root, self._process = self._open(), os.getpid()
+            if self._root is None:
+                self._root = self._open()
             return self._root.cursor()
 
     def _open(self) -> duckdb.DuckDBPyConnection:

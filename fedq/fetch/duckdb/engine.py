@@ -10,7 +10,6 @@ queries read keeps one instance. DuckDB reports its errors as JSON here, so that
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from fedq import forks
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import (
     ComputeError,
@@ -63,15 +63,23 @@ class Engine:
 
     def __init__(self, *, paths: Sequence[Path] = (), folders: Sequence[Path] = ()) -> None:
         self._paths, self._folders = paths, folders
+        self._begin()
+        forks.tell(self)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._process = os.getpid()
+
+    def begin_in_child(self) -> None:
+        """A DuckDB does not survive a fork."""
+        forks.leave(self._connection)
+        self._begin()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """A connection to the instance."""
         with self._lock:
-            if self._connection is None or self._process != os.getpid():  # a DuckDB does not survive a fork
-                self._connection, self._process = self._start(), os.getpid()
+            if self._connection is None:
+                self._connection = self._start()
             cursor = self._connection.cursor()
         cursor.execute("SET enable_progress_bar = false")  # it writes to stdout, and can only be set here
         return cursor

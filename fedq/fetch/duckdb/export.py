@@ -11,6 +11,7 @@ anything else by a DuckDB that exports plainly.
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache
 
@@ -28,7 +29,7 @@ def in_common_form(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     found = reader.schema
     if any(_is_opaque(field.type) for field in found):
         with _lock:
-            cursor = _exporter().cursor()
+            cursor = _exporter(os.getpid()).cursor()
         relation = cursor.from_arrow(reader)
         outputs = in_answers(relation.columns, [str(type_) for type_ in relation.types])
         return relation.project(outputs).to_arrow_reader(_BATCH_ROWS)
@@ -39,7 +40,8 @@ def in_common_form(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
 
 
 @cache
-def _exporter() -> duckdb.DuckDBPyConnection:
+def _exporter(process: int) -> duckdb.DuckDBPyConnection:
+    """One for each process: a DuckDB does not survive a fork, and must not be closed after one."""
     connection = duckdb.connect(":memory:")
     connection.execute("SET GLOBAL TimeZone = 'UTC'")
     connection.execute("SET GLOBAL enable_external_access = false")
