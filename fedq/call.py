@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypedDict, TypeVar
 
 from fedq.bind.resolve import FRAMES, Placing
 from fedq.catalog.model import Catalog, Database
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from fedq.result.sources import SourceRead
 
 T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Options(TypedDict, total=False):
@@ -49,6 +52,18 @@ class Options(TypedDict, total=False):
     """The engine that joins; "local" is DuckDB in this process."""
     listener: Listener
     """Called with every event of `fedq.events` as it happens."""
+
+
+def has_options(function: F) -> F:
+    """Show the options in the function's signature, where help() and a notebook look for them."""
+    given = inspect.signature(function)
+    kept = [each for each in given.parameters.values() if each.kind is not each.VAR_KEYWORD]
+    named = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind.__forward_arg__)
+        for name, kind in Options.__annotations__.items()
+    ]
+    function.__signature__ = given.replace(parameters=[*kept, *named])  # type: ignore[attr-defined]
+    return function
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +94,7 @@ def settle(sql: str, params: Any, catalog: Catalog, placing: Placing, options: O
         sql,
         params,
         catalog,
-        placing.narrowed(options.get("using")),
+        placing.narrowed(options.get("using"), catalog),
         options.get("native"),
         extra,
         _limits(catalog, options),
@@ -102,6 +117,8 @@ def _check(sql: object, params: object, options: Options) -> None:
         raise ParameterError("native= sends the text as written, so it binds no parameters", hint=hint)
     _one_of("on_cross_db", options.get("on_cross_db"), ("warn", "error", "allow"))
     _one_of("engine", options.get("engine"), ("local", "duckdb"))
+    if not callable(options.get("listener") or ignore):
+        raise ParameterError("listener must be callable", hint="Pass a function of one event; see fedq.events.")
 
 
 def _reading(catalog: Catalog, options: Options) -> Reading:
@@ -117,12 +134,19 @@ def _reading(catalog: Catalog, options: Options) -> Reading:
 
 def _limits(catalog: Catalog, options: Options) -> Limits:
     policy, limit, timeout = catalog.policy, options.get("limit"), options.get("timeout")
-    if limit is not None and (type(limit) is not int or limit < 0):
-        raise ParameterError(f"limit must be a whole number of rows, not {limit!r}", hint="Write limit=100.")
+    if limit is not None:
+        limit = _rows(limit)
     rows, most = policy.max_pull_rows, policy.max_pull_bytes
     if (told := options.get("max_pull")) is not None:
         rows, most = _read("max_pull", size, told)
     return Limits(rows, most, time_limit(catalog, timeout), limit)
+
+
+def _rows(limit: object) -> int:
+    """A number of rows: an int, or what can stand for one, as numpy's do. Raises: ParameterError."""
+    if isinstance(limit, SupportsIndex) and not isinstance(limit, bool) and (number := operator.index(limit)) >= 0:
+        return number
+    raise ParameterError(f"limit must be a whole number of rows, not {limit!r}", hint="Write limit=100.")
 
 
 def time_limit(catalog: Catalog, told: object) -> float | None:
@@ -153,6 +177,8 @@ def _frame_sources(frames: object) -> dict[str, Source]:
         message = f"frames must be a mapping, not {type(frames).__name__}"
         raise ParameterError(message, hint="Write frames={'name': df}.")
     for name, frame in frames.items():
+        if not isinstance(name, str):
+            raise ParameterError(f"frames are named by texts, not by {name!r}", hint="Write frames={'name': df}.")
         if not hasattr(frame, "__arrow_c_stream__"):
             message = f"frames[{name!r}] is a {type(frame).__name__}, which is no DataFrame"
             hint = "Pass a pandas, polars or pyarrow table: anything with __arrow_c_stream__ (a LazyFrame: collect it)."

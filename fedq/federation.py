@@ -14,13 +14,14 @@ from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Unpack
 
 from fedq.bind.resolve import Placing
-from fedq.call import Call, Options, settle, shadowed, time_limit, unchecked
+from fedq.call import Call, Options, has_options, settle, shadowed, time_limit, unchecked
 from fedq.catalog.config import find_catalog, load_catalog
 from fedq.catalog.model import Catalog, Relation
-from fedq.errors import CatalogError, FedqError, OrphanRows, warn
+from fedq.catalog.suggest import text_name
+from fedq.errors import CatalogError, FedqError, NotAllowed, OrphanRows, ParameterError, warn
 from fedq.fetch.open import Sources
 from fedq.fetch.positions import Reading
 from fedq.fetch.writer import Writers
@@ -71,6 +72,7 @@ class Federation:
         self._writing: set[Writing] = shared._writing if shared else set()
         self._pipeline: Pipeline = shared._pipeline if shared else Pipeline(self._sources, self._engine)
 
+    @has_options
     def query(self, sql: str, params: Any = None, **options: Unpack[Options]) -> Result:
         """Run one SELECT over the tables of the catalog, wherever they live.
 
@@ -106,6 +108,7 @@ class Federation:
             catalog_file=call.catalog.file,
         )
 
+    @has_options
     def explain(self, sql: str, params: Any = None, *, analyze: bool = False, **options: Unpack[Options]) -> Plan:
         """What would run where, and why something was not pushed.
 
@@ -208,15 +211,17 @@ class Federation:
             raise
 
     def using(self, database: str | None = None, /, **tables: str) -> Federation:
-        """A view of this federation with every table, or the named ones, placed in another database."""
-        for name in (*([database] if database else []), *tables.values()):
-            self.catalog.database(name)
-        return Federation(self.catalog, placing=self._placing.narrowed(database or tables), shared=self)
+        """A view of this federation with every table, or the named ones, placed in another database.
+
+        Raises: CatalogError for a database that is not there.
+        """
+        placing = self._placing.narrowed(database, self.catalog).narrowed(tables, self.catalog)
+        return Federation(self.catalog, placing=placing, shared=self)
 
     def assign(self, tables: str, database: str, *, save: bool = False) -> Federation:
         """A federation in which a table (or a pattern of names) lives in another database; `save` also edits the
         catalog's file."""
-        self.catalog.database(database)
+        assigned = self.catalog.assign(tables, database)
         if save:
             if self.catalog.file is None:
                 raise CatalogError(
@@ -224,8 +229,29 @@ class Federation:
                 )
             from fedq.catalog.edit import save_assignment
 
-            save_assignment(Path(self.catalog.file), tables, database, profile=self.catalog.profile)
-        return Federation(self.catalog.assign(tables, database), placing=self._placing, shared=self)
+            name = self.catalog.database(database).name
+            save_assignment(Path(self.catalog.file), tables, name, profile=self.catalog.profile)
+        return Federation(assigned, placing=self._placing, shared=self)
+
+    def get(self, table: str, key: Any) -> NoReturn:
+        """Not in this version: one row by its key."""
+        raise _later("get", "Write fed.query(…).one().")
+
+    def related(self, rows: Any, name: str) -> NoReturn:
+        """Not in this version: the rows on the other side of a declared relation."""
+        raise _later("related", "Join the two tables in a query.")
+
+    def move(self, table: str, to: str, **options: Any) -> NoReturn:
+        """Not in this version: a table with its rows to another database."""
+        raise _later("move", _COPY)
+
+    def rebalance(self, table: str, **options: Any) -> NoReturn:
+        """Not in this version: rows between the shards of a table."""
+        raise _later("rebalance", _COPY)
+
+    def moves(self) -> NoReturn:
+        """Not in this version: the moves that are unfinished."""
+        raise _later("moves", "No move can have begun.")
 
     @contextmanager
     def pinned(self) -> Iterator[Federation]:
@@ -254,8 +280,12 @@ class Federation:
         return list_databases(self.catalog)
 
     def columns(self, table: str) -> Result:
-        """The columns of a logical table: name, type, where they come from and how they compare there."""
-        return self._ask(lambda: list_columns(table, self.catalog, self._sources, self._placing))
+        """The columns of a logical table: name, type, where they come from and how they compare there.
+
+        Raises: TableNotFound, AmbiguousTable.
+        """
+        name = text_name(table, "a table", 'Write fed.columns("orders").')
+        return self._ask(lambda: list_columns(name, self.catalog, self._sources, self._placing))
 
     def check(self, *, relations: bool = False) -> Report:
         """Every problem of the catalog at once: secrets, connections, tables, columns.
@@ -312,6 +342,13 @@ class Federation:
         return f"<fedq.Federation of {len(self.catalog.databases)} databases, catalog {where}>"
 
 
+_COPY = "Copy the rows with the database's own tools, then fed.assign(table, database, save=True)."
+
+
+def _later(name: str, hint: str) -> NotAllowed:
+    return NotAllowed(f"fed.{name}() is not available in this version; nothing was done", hint=hint)
+
+
 _lock = threading.Lock()
 _chosen: Federation | None = None
 _nearest: tuple[object, Federation] | None = None
@@ -333,6 +370,10 @@ def connect(catalog: Any = None, /, *, profile: str | None = None, **databases: 
 
 def use(federation: Federation | None) -> None:
     """Make a federation the default one; None goes back to the nearest fedq.toml."""
+    given: object = federation
+    if not isinstance(given, Federation | None):
+        message = f"the default federation cannot be a {type(federation).__name__}"
+        raise ParameterError(message, hint='Write fedq.use(fedq.connect("fedq.toml")).')
     global _chosen
     _chosen = federation
 
@@ -344,7 +385,7 @@ def default() -> Federation:
     if _chosen is not None:
         return _chosen
     file = find_catalog(os.environ, Path.cwd())
-    state = file.stat() if file is not None else None
+    state = file.stat() if file is not None and file.exists() else None  # reading it says what is wrong
     settings = tuple(item for item in os.environ.items() if item[0].startswith("FEDQ"))
     stamp = (file, state and (state.st_mtime_ns, state.st_size), settings)
     with _lock:
@@ -353,11 +394,13 @@ def default() -> Federation:
         return _nearest[1]
 
 
+@has_options
 def query(sql: str, params: Any = None, **options: Unpack[Options]) -> Result:
     """`Federation.query` on the default federation."""
     return default().query(sql, params, **options)
 
 
+@has_options
 def explain(sql: str, params: Any = None, *, analyze: bool = False, **options: Unpack[Options]) -> Plan:
     """`Federation.explain` on the default federation."""
     return default().explain(sql, params, analyze=analyze, **options)

@@ -16,7 +16,7 @@ from typing import Protocol
 from fedq.catalog.model import Catalog, Database, TableEntry
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.catalog.suggest import nearest
-from fedq.errors import AmbiguousTable, CatalogError, InvalidQuery, TableNotFound
+from fedq.errors import AmbiguousTable, CatalogError, InvalidQuery, ParameterError, TableNotFound
 from fedq.sql import exp, span_of
 from fedq.types import Comparison, parse_type
 
@@ -50,13 +50,19 @@ class Placing:
         """The database this view puts `name` in, if it does."""
         return (self.tables or {}).get(name.lower()) or self.everywhere
 
-    def narrowed(self, using: str | Mapping[str, str] | None) -> Placing:
-        """This placing with a further one laid over it: a database for everything, or databases by table."""
-        if using is None or using == {}:
+    def narrowed(self, using: object, catalog: Catalog) -> Placing:
+        """This placing with a further one laid over it: a database for everything, or databases by table.
+
+        Raises: CatalogError for a database that is not there; ParameterError for anything else.
+        """
+        if using is None:
             return self
         if isinstance(using, str):
-            return Placing(using)
-        tables = {name.lower(): database for name, database in using.items()}
+            return Placing(catalog.database(using).name)
+        if not isinstance(using, Mapping) or not all(isinstance(name, str) for name in using):
+            message = f"using= is a database, or databases by table, not {type(using).__name__} {using!r}"
+            raise ParameterError(message[:200], hint='Write using="archive", or using={"orders": "archive"}.')
+        tables = {name.lower(): catalog.database(database).name for name, database in using.items()}
         return Placing(self.everywhere, {**(self.tables or {}), **tables})
 
 

@@ -23,8 +23,9 @@ from fedq.catalog.read_policy import read_policy
 from fedq.catalog.read_relations import read_relations
 from fedq.catalog.read_tables import read_tables
 from fedq.catalog.reading import Node, Reading
-from fedq.catalog.search import FILE, VARIABLE, configuration_file, find_catalog
+from fedq.catalog.search import FILE, VARIABLE, configuration_file, find_catalog, in_folder
 from fedq.catalog.secrets import read_secret
+from fedq.catalog.suggest import text_name
 from fedq.errors import CatalogError, SecretError, warn
 
 __all__ = ["CatalogSource", "check_catalog", "find_catalog", "load_catalog"]
@@ -101,6 +102,8 @@ def _base(
     source: CatalogSource, profile: str | None, environment: Mapping[str, str], directory: Path, *, is_alone: bool
 ) -> Document | Catalog:
     """What the databases of the call are added to: a Catalog as it is, or a document with everything laid over it."""
+    if profile is not None:
+        profile = text_name(profile, "a profile", 'Write profile="dev".')
     if isinstance(source, Catalog):
         if profile is not None:
             raise CatalogError(
@@ -145,10 +148,9 @@ def _document(source: CatalogSource, environment: Mapping[str, str], directory: 
             line=None,
             key=None,
         )
-    file = directory / Path(text).expanduser()
-    if file.is_dir():
-        file = file / FILE if (file / FILE).is_file() or not (file / PYPROJECT).is_file() else file / PYPROJECT
-    elif file.suffix.lower() != ".toml" and file.suffix:
+    given = directory / Path(text).expanduser()
+    file = in_folder(given)
+    if file == given and file.suffix.lower() != ".toml" and file.suffix:
         raise CatalogError(
             f"{file}: a catalog is a .toml file",
             hint=f'A database is given by name: fedq.connect(data="{text}").',

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Literal
 
-from fedq.catalog.suggest import nearest
+from fedq.catalog.suggest import nearest, text_name
 from fedq.errors import CatalogError, CatalogWarning
 
 OnCrossDb = Literal["warn", "error", "allow"]
@@ -156,12 +156,14 @@ class Catalog:
     """What works but is risky; issued once when the catalog is loaded."""
 
     def database(self, name: str) -> Database:
-        """The database of that name. Raises: CatalogError."""
-        if name not in self.databases:
+        """The database of that name, in any case. Raises: CatalogError; ParameterError for what is no name."""
+        name = text_name(name, "a database", f"There is {', '.join(self.databases) or 'none'}.")
+        spelled = {known.casefold(): known for known in self.databases}.get(name.casefold())
+        if spelled is None:
             near = nearest(name, self.databases)
             hint = f"Did you mean {near!r}?" if near else f"There is {', '.join(self.databases) or 'none'}."
             raise CatalogError(f"there is no database {name!r} in the catalog", hint=hint, database=name)
-        return self.databases[name]
+        return self.databases[spelled]
 
     def entry(self, name: str) -> TableEntry | None:
         """The entry that settles logical table `name`: the exact one, else the first pattern that fits;
@@ -180,7 +182,12 @@ class Catalog:
         return None
 
     def assign(self, name: str, database: str) -> Catalog:
-        """A catalog in which `name` (a table or a pattern) lives in `database`; the rest of its entry is kept."""
+        """A catalog in which `name` (a table or a pattern) lives in `database`; the rest of its entry is kept.
+
+        Raises: CatalogError, ParameterError.
+        """
+        name = text_name(name, "a table", 'Write the name of a table, or a pattern such as "auth_*".')
+        database = self.database(database).name
         spelled = next((key for key in self.tables if key.lower() == name.lower()), name)
         old = self.tables.get(spelled)
         entry = replace(old, database=database) if old else TableEntry(name, database)

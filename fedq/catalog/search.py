@@ -19,13 +19,20 @@ def find_catalog(environment: Mapping[str, str], directory: Path) -> Path | None
     """
     named = environment.get(VARIABLE)
     if named:
-        return directory / Path(named).expanduser()
+        return in_folder(directory / Path(named).expanduser())
     for folder in (directory, *directory.parents):
         for candidate in (folder / FILE, folder / PYPROJECT):
             if _is_catalog(candidate):
                 return candidate
     own = configuration_file(environment)
     return own if own is not None and _is_catalog(own) else None
+
+
+def in_folder(file: Path) -> Path:
+    """The catalog's file; of a folder, the one in it."""
+    if not file.is_dir():
+        return file
+    return file / FILE if (file / FILE).is_file() or not (file / PYPROJECT).is_file() else file / PYPROJECT
 
 
 def configuration_file(environment: Mapping[str, str]) -> Path | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from fedq.errors import ParameterError
+
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate most like `name`, or None when none is like it; a candidate that differs in case only is taken
@@ -22,3 +24,14 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
         return by_folded[folded]
     close = difflib.get_close_matches(folded, by_folded, n=1, cutoff=0.6)
     return by_folded[close[0]] if close else None
+
+
+def text_name(value: object, what: str, hint: str) -> str:
+    """The name that a caller gave, who may have given anything. Raises: ParameterError.
+
+    >>> text_name("orders", "a table", "")
+    'orders'
+    """
+    if isinstance(value, str) and value:
+        return value
+    raise ParameterError(f"{what} is named by a text, not by {repr(value)[:60]}", hint=hint)

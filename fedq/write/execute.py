@@ -57,7 +57,7 @@ def execute(
     if native is not None:
         return _native(desk, sql, params, native, seconds)
     text, values = bind_params(sql, params)
-    statement, placing = parse_statement(text), desk.placing.narrowed(using)
+    statement, placing = parse_statement(text), desk.placing.narrowed(using, desk.catalog)
     return in_transaction(desk, lambda around: _run(around, statement, values, placing), seconds)
 
 
@@ -70,7 +70,7 @@ def _native(desk: Desk, sql: str, params: Any, name: str, timeout: float | None)
     check_writable(database)
     check_native(sql)
     if current(desk) is not None:
-        return in_transaction(desk, lambda around: (around.writer(name).run(sql), (name,)), timeout)
+        return in_transaction(desk, lambda around: (around.writer(database.name).run(sql), (database.name,)), timeout)
     return conduct(desk.running, lambda writing: _alone(desk, sql, database, writing), timeout)
 
 

@@ -53,14 +53,14 @@ def write(
     seconds = desk.time_limit(timeout)
     node, text = _node(table)
     rows = to_arrow(data)
-    placing = desk.placing.narrowed(using)
+    placing = desk.placing.narrowed(using, desk.catalog)
     is_told = placing.of(node.name) is not None or node.args.get("db") is not None
     groups = _by_origin(rows, () if is_told else _homes(desk, data, table), is_told=is_told)
 
     def _work(around: Transaction) -> tuple[int, tuple[str, ...]]:
         total, places = 0, []
         for home, part in groups:
-            here = placing if home is None else placing.narrowed({node.name: home})
+            here = placing if home is None else placing.narrowed({node.name: home}, desk.catalog)
             target = desk.resolve(text, node, here, around.inside)
             total += _put(around, target, part, mode)
             places.append(target.database)
