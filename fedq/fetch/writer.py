@@ -36,6 +36,8 @@ _CLASSES = {
     "duckdb": ("fedq.fetch.duckdb.writer", "DuckDBWriter"),
     "generic": ("fedq.fetch.alchemy.writer", "AlchemyWriter"),
 }
+#: seconds for a rollback; then the connection is cut, which is one too
+UNDO_SECONDS = 10.0
 #: what ends or starts a transaction, which is not for a statement to do
 _TRANSACTIONS = frozenset({
     "BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "PREPARE", "XA", "SET", "RESET",

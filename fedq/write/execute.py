@@ -21,6 +21,7 @@ from fedq.catalog.model import Database
 from fedq.errors import InvalidQuery, NotAllowed, ParameterError
 from fedq.fetch.writer import Begin, Conflict, check_native
 from fedq.sql import exp
+from fedq.undo import unless_done
 from fedq.write.conflict import insert_on_conflict
 from fedq.write.desk import Desk, Target, check_writable
 from fedq.write.fit import Place, fit
@@ -79,11 +80,13 @@ def _alone(desk: Desk, sql: str, database: Database, writing: Writing) -> Writte
     name = database.name
     writer = desk.writers.take(name)
     is_usable = False
+    unanswered = writing.unanswered = lambda: desk.sources.wrote(name, None)
     try:
         writing.reach(writer.interrupt)
         writer.begin(Begin(is_read_only=database.read_only, is_autocommit=True))
         writing.check()
-        rows = writer.run(sql)
+        with unless_done(unanswered):  # an error may be that of the answer alone
+            rows = writer.run(sql)
         writing.settle()
         position = desk.commit(writer)
         is_usable = True

@@ -3,6 +3,7 @@
     caller     waits …     Ctrl-C, timeout, cancel()        QueryCancelled, QueryTimeout
     write      UPDATE …    interrupted in the database      ROLLBACK, connection closed
     write      UPDATE, COMMIT sent                          too late to stop: the caller gets the answer
+    write      COMMIT sent, and no answer for 5 s           the caller is told to look whether it arrived
 
 Most drivers come back to Python only when their statement is done, so the thread that sent it cannot be the one that
 stops it. Before a commit is sent the write decides: a stop before that is a rollback, one after it comes too late. So
@@ -25,6 +26,9 @@ T = TypeVar("T")
 _STEP = 0.05
 #: seconds that a stopped write has to undo what it did, before it is left to do so alone
 _GRACE = 2.0
+#: seconds beyond its timeout that a write has to be answered which came too far to be stopped
+_ANSWER = 5.0
+_LOOK = "Query whether it is there; fed.recover() finishes a commit over several databases."
 #: seconds between two interrupts, doubled every time: the first may come before the statement does
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 
@@ -40,6 +44,8 @@ class Writing:
         self._is_stopped = self._is_late = self._is_decided = False
         self.notes: list[Warning] = []
         """What whoever waits for it is warned of when it is written."""
+        self.unanswered: Callable[[], object] = lambda: None
+        """What is done when it is waited for no longer, though it may be written yet."""
         self._value: Any = None
         self._error: BaseException | None = None
 
@@ -121,10 +127,12 @@ class Writing:
                 break
             except KeyboardInterrupt:
                 if not self.stop() and is_pressed:
-                    message = "the commit was sent and has not been answered; look whether it arrived"
-                    raise QueryCancelled(message) from None
+                    break
                 is_pressed = True
-        if self._done.is_set() and self._error is None:
+        if not self._done.is_set():
+            self.unanswered()
+            raise self._stop_error()
+        if self._error is None:
             value: T = self._value
             return value
         if self._is_stopped and not self._is_decided:
@@ -144,19 +152,26 @@ class Writing:
     def _wait(self) -> None:
         step = _STEP if self._timeout is None else min(_STEP, self._timeout)
         while not self._done.wait(step):
-            if self._timeout is not None and time.monotonic() - self._started > self._timeout:
+            late = 0.0 if self._timeout is None else time.monotonic() - self._started - self._timeout
+            if late > 0:
                 self.stop(is_late=True)
             if self._is_stopped and not self._is_decided:
                 self._done.wait(_GRACE)
+                return
+            if late > _ANSWER:
                 return
 
     def _stop_error(self) -> QueryCancelled | QueryTimeout:
         is_answered = self._over.is_set() or self._done.is_set()
         end = "undone" if is_answered else "the database has not answered yet: look at it before you write again"
+        is_sent = self._is_decided and not is_answered
         if self._is_late:
-            message = f"the write took longer than timeout = {self._timeout:g} s and was stopped; {end}"
-            return QueryTimeout(message, hint="Raise timeout, or write less at once.", timeout=self._timeout)
-        return QueryCancelled(f"the write was cancelled after {time.monotonic() - self._started:.1f} s; {end}")
+            stopped = "its commit was sent" if is_sent else "was stopped"
+            message = f"the write took longer than timeout = {self._timeout:g} s and {stopped}; {end}"
+            hint = _LOOK if is_sent else "Raise timeout, or write less at once."
+            return QueryTimeout(message, hint=hint, timeout=self._timeout)
+        stopped = "was waited for no longer, its commit was sent," if is_sent else "was cancelled"
+        return QueryCancelled(f"the write {stopped} after {time.monotonic() - self._started:.1f} s; {end}")
 
 
 def conduct(running: set[Writing], task: Callable[[Writing], T], timeout: float | None = None) -> T:

@@ -151,7 +151,7 @@ class Transaction:
         if self._failure is not None:
             raise self._failed()
         try:
-            self._writing, self.returned = writing, None
+            self._writing, self.returned, writing.unanswered = writing, None, self._unanswered
             for writer in self._writers.values():
                 writing.reach(writer.interrupt)
             rows, databases = work(self)
@@ -263,15 +263,21 @@ class Transaction:
         if self._token is not None:
             _active.reset(self._token)
         if kind is None:
-            conduct(self.desk.running, self._decided)
+            conduct(self.desk.running, self._decided, self.desk.time_limit(None))
         else:
             self.rollback()
 
     def _decided(self, writing: Writing) -> None:
         """Commit, unless it is stopped before."""
+        writing.unanswered = self._unanswered
         with unless_done(self.rollback):
             writing.decide()
         self.commit()
+
+    def _unanswered(self) -> None:
+        """Nobody waits for it any more: let later reads know that it may be written yet."""
+        for name in tuple(self._writers):
+            self.desk.sources.wrote(name, None)
 
 
 def used(sql: str, params: Mapping[str, Any]) -> dict[str, Any]:

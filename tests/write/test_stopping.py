@@ -13,7 +13,12 @@ from typing import Any
 import pytest
 
 import fedq
+from fedq.fetch.mysql import writer as mysql_writer
+from fedq.fetch.postgres import writer as postgres_writer
+from fedq.fetch.writer import Position, Writer
+from fedq.write import desk, stoppable
 from fedq.write.stoppable import Writing
+from tests.servers import FaultProxy
 from tests.write.conftest import Place
 
 #: seconds: far more than any of it takes, far less than the statements would
@@ -163,6 +168,50 @@ def test_a_stop_that_comes_before_the_commit_is_a_rollback_and_one_after_it_too_
     assert stopped.stop()
     with pytest.raises(fedq.QueryCancelled):
         stopped.decide()
+
+
+@pytest.mark.parametrize("place", ["postgres", "mariadb"], indirect=True)
+def test_a_network_that_swallows_the_commit_or_the_rollback_is_not_waited_for(
+    place: Place,
+    request: pytest.FixtureRequest,
+    fault_proxy: Callable[[int], FaultProxy],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nobody knows whether it is written: the error says so, and later reads go where it would be."""
+    port = request.getfixturevalue(place.kind).port
+    proxy = fault_proxy(port)
+    here = {"url": place.fed.catalog.databases["here"].url.replace(f":{port}/", f":{proxy.port}/"),
+            "password": {"env": f"{place.kind.upper()}_PASSWORD"}}  # fmt: skip
+    monkeypatch.setattr(stoppable, "_ANSWER", 0.3)
+    module = {"postgres": postgres_writer, "mariadb": mysql_writer}[place.kind]
+    monkeypatch.setattr(module, "UNDO_SECONDS", 0.3)
+    catalog = {"version": 1, "databases": {"here": here}, "policy": {"timeout": "1s"}}
+    with fedq.connect(catalog) as fed, pytest.raises(ZeroDivisionError), fed.transaction():
+        fed.execute("delete from items")
+        proxy.set("blackhole")
+        raise ZeroDivisionError
+    commit = desk.Desk.commit
+
+    def swallowed(self: desk.Desk, writer: Writer) -> Position | None:
+        proxy.set("blackhole")
+        return commit(self, writer)
+
+    monkeypatch.setattr(desk.Desk, "commit", swallowed)
+    for write in (lambda fed: fed.execute("insert into items (id) values (8)"), _in_transaction):
+        proxy.reset_all()  # what was swallowed is gone, and the server undoes it
+        proxy.set("pass")
+        told: list[object] = []
+        with fedq.connect(catalog) as fed:
+            monkeypatch.setattr(fed._sources, "wrote", lambda *what, told=told: told.append(what))
+            with pytest.raises(fedq.QueryTimeout, match="its commit was sent; the database has not answered"):
+                write(fed)
+            assert told == [("here", None)]
+    assert [row[0] for row in place.rows(columns="id")][:3] == [1, 2, 3]
+
+
+def _in_transaction(fed: fedq.Federation) -> None:
+    with fed.transaction():
+        fed.execute("insert into items (id) values (9)")
 
 
 def test_stopping_at_any_moment_is_all_or_nothing(place: Place) -> None:

@@ -187,6 +187,12 @@ def test_a_commit_counts_whatever_happens_to_the_connection_after_it(
         patch.setattr(MySQLWriter, "_not_all", killed(MySQLWriter._not_all))
         with pytest.raises(fedq.ConnectionLost):
             pair.fed.write([{"id": number // 2} for number in range(300)], "my.t")
+        patch.setattr(MySQLWriter, "run", killed(MySQLWriter.run))
+        told: list[object] = []
+        patch.setattr(pair.fed._sources, "wrote", lambda *what: told.append(what))
+        with pytest.raises(fedq.ConnectionLost):
+            pair.fed.execute("insert into t values (4, 'd')", native="my")
+        assert told == [("my", None)]  # it may be there all the same
     assert pair.counts() == (1, 3)
 
 

@@ -13,6 +13,7 @@ own LOAD DATA, and never gets a file.
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +33,7 @@ from fedq.fetch.mysql.source import MySQLSource, settle
 from fedq.fetch.mysql.wire import FULL, length_encoded
 from fedq.fetch.source import Source
 from fedq.fetch.writer import (
+    UNDO_SECONDS,
     Begin,
     Change,
     Conflict,
@@ -326,13 +328,14 @@ class MySQLWriter:
         except (MySQLError, TimeoutError, OSError) as error:
             raise self._explained(error) from error
 
-    def _run(self, sql: str, pieces: Iterator[bytes] | None = None) -> int:
-        """Run a statement, sending `pieces` when the server asks for them; returns the rows it changed."""
+    def _run(self, sql: str, pieces: Iterator[bytes] | None = None, seconds: float | None = None) -> int:
+        """Run a statement, sending `pieces` when the server asks for them; returns the rows it changed. It has so many
+        `seconds`."""
         wire = self.link.wire
         self._is_running = True
         try:
             with self._explaining():
-                wire.until(None)
+                wire.until(None if seconds is None else time.monotonic() + seconds)
                 wire.command(b"\x03" + sql.encode())
                 first = wire.packet()
                 if first[0] == 0xFB and pieces is not None:
@@ -450,11 +453,11 @@ class MySQLWriter:
         gid = MYSQL.text(self._begin.gid or "")
         try:
             if self._begin.gid is None:
-                self._run("ROLLBACK")
+                self._run("ROLLBACK", seconds=UNDO_SECONDS)
             else:
                 if not self._is_prepared:
-                    self._run(f"XA END {gid}")
-                self._run(f"XA ROLLBACK {gid}")
+                    self._run(f"XA END {gid}", seconds=UNDO_SECONDS)
+                self._run(f"XA ROLLBACK {gid}", seconds=UNDO_SECONDS)
         except FedqError:
             self.close()
             return self._begin.gid is None

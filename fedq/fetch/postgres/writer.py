@@ -36,6 +36,7 @@ from fedq.fetch.postgres.source import PostgresSource
 from fedq.fetch.postgres.statements import ROLLBACK, SETTINGS
 from fedq.fetch.source import Session, Source
 from fedq.fetch.writer import (
+    UNDO_SECONDS,
     Begin,
     Change,
     Conflict,
@@ -60,8 +61,6 @@ _POSITION = (
     "SELECT pg_current_wal_flush_lsn()::text, (SELECT system_identifier FROM pg_control_system())::text,"
     " substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 )
-#: seconds for a rollback; then the connection is cut, which is one too
-_UNDO_SECONDS = 10.0
 #: no statement for a transaction: active_sql_transaction, invalid_transaction_termination
 _NOT_WITHIN = ("25001", "2D000")
 #: serialization_failure, deadlock_detected
@@ -361,7 +360,7 @@ class PostgresWriter:
         gid = POSTGRES.text(self._begin.gid or "")
         try:
             text = f"ROLLBACK PREPARED {gid}" if self._is_prepared else "ROLLBACK"
-            self._call(lambda driver: driver.execute(text), seconds=_UNDO_SECONDS)
+            self._call(lambda driver: driver.execute(text), seconds=UNDO_SECONDS)
         except (FedqError, QueryCancelled):
             self.close()
             return self._begin.gid is None
