@@ -34,10 +34,13 @@ class DuckDBDialect(Dialect):
     max_literals = 5_000
 
     def text(self, value: str) -> str:
-        """A text value; a NUL character, which the parser stops at, is said by its code."""
+        """A text value; a NUL character, which the parser stops at, is said by its code.
+
+        Not in parentheses, behind IN they would be a list.
+        """
         if "\0" not in value:
             return super().text(value)
-        return "(" + " || chr(0) || ".join(super(DuckDBDialect, self).text(part) for part in value.split("\0")) + ")"
+        return f"concat({', chr(0), '.join(super(DuckDBDialect, self).text(part) for part in value.split(chr(0)))})"
 
     def blob(self, value: bytes) -> str:
         """A binary value: DuckDB's X'…' would be text."""

@@ -81,7 +81,7 @@ class SQLiteDialect(Dialect):
         if isinstance(value, Decimal) and value.is_finite():
             if value == value.to_integral_value():
                 value = int(value)
-            elif len(value.normalize().as_tuple().digits) > _EXACT_DIGITS:
+            elif len(f"{value:f}".replace(".", "").strip("-0")) > _EXACT_DIGITS:
                 raise Unsayable("a decimal of more than 15 digits")
             else:
                 return self.double(float(value))

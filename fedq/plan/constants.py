@@ -50,7 +50,7 @@ def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
             inner = constant(node.this, params)
             if not isinstance(inner.value, (int, Decimal, float)) or isinstance(inner.value, bool):
                 raise NotPushed("a minus before something that is no number")
-            return Constant(-inner.value)
+            return Constant(_negated(inner.value))
         case exp.Boolean():
             return Constant(bool(node.this))
         case exp.Null():
@@ -64,6 +64,11 @@ def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
         case exp.Add() | exp.Sub() | exp.Mul():
             return Constant(_folded(node, params))
     raise NotPushed(f"{node.key} is computed by the local engine")
+
+
+def _negated(value: int | Decimal | float) -> int | Decimal | float:
+    """The number with the other sign; Python's minus rounds a Decimal to 28 digits."""
+    return value.copy_negate() if isinstance(value, Decimal) else -value
 
 
 def _number(text: str) -> int | Decimal | float:
@@ -162,7 +167,10 @@ def _uuid(text: str) -> uuid.UUID:
 
 
 def _as_number(value: Any, type_: Type) -> Any:
-    family, is_whole = type_.family, not isinstance(value, float) and value == value // 1
+    family, is_whole = (
+        type_.family,
+        isinstance(value, int) or (isinstance(value, Decimal) and value == value.to_integral_value()),
+    )
     if family == "integer" and is_whole and abs(value) < 2**63:
         return int(value)
     if family == "decimal" and not isinstance(value, float):

@@ -18,12 +18,12 @@ from itertools import islice
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect
 from fedq.dialects.checked import sound
-from fedq.plan.constants import NotPushed, constant
+from fedq.plan.constants import Constant, NotPushed, constant
 from fedq.plan.functions import part_of
 from fedq.plan.speaker import Offer, Speaker
 from fedq.plan.values import Said, decide, is_open, operand, say
 from fedq.sql import copied, every, exp
-from fedq.types import Comparison, Type
+from fedq.types import MOST_DIGITS, Comparison, Type
 
 __all__ = ["Offer", "Speaker", "compare", "is_cleaned", "translate", "unlike"]
 
@@ -188,7 +188,7 @@ def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
     if is_open(right) or not is_open(left):
         return _pair(operator, left, right, speaker)
     found = constant(right, speaker.params)
-    if _has_fraction(found.value) and say(left, speaker).type.family == "integer":
+    if _has_fraction(found.value) and _is_whole(say(left, speaker).type, found):
         return translate(_whole_bound(left, operator, found.value), speaker)
     by_year = _year_range(left, operator, found.value, speaker)
     if by_year is not None:
@@ -202,6 +202,17 @@ def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
 
 def _has_fraction(value: object) -> bool:
     return isinstance(value, Decimal) and value.is_finite() and value != value.to_integral_value()
+
+
+def _is_whole(type_: Type, *found: Constant) -> bool:
+    """Whether values are integers, for which DuckDB has a DECIMAL beside these fractions. Raises: NotPushed."""
+    if type_.family != "integer":
+        return False
+    digits = len(str((type_.bounds or (0, 0))[1]))
+    scales = [-int(one.value.as_tuple().exponent) for one in found if _has_fraction(one.value)]
+    if digits + max(scales, default=0) > MOST_DIGITS:
+        raise NotPushed("an integer compared with a decimal of too many digits after the point")
+    return True
 
 
 def _whole_bound(node: exp.Expr, operator: str, value: Decimal) -> exp.Expr:
@@ -355,14 +366,14 @@ def _null_safe(node: exp.Expr, speaker: Speaker) -> exp.Expr:
 def _membership(node: exp.In, speaker: Speaker, *, is_negated: bool = False) -> Offer:
     if node.args.get("query") is not None:
         return speaker.predicate(node)
-    if node.args.get("unnest") is not None or node.args.get("field") is not None:
-        raise NotPushed("IN of a list value is computed by the local engine")
+    if node.args.get("unnest") is not None or node.args.get("field") is not None or not node.expressions:
+        raise NotPushed("IN of a list value, or of nothing, is computed by the local engine")
     said = say(node.this, speaker)
     sql, column = said.sql, said.column
     if column.comparison is Comparison.UNLIKE:
         raise NotPushed(unlike(column, "IN"))
     constants = [constant(item, speaker.params) for item in node.expressions]
-    if column.type.family == "integer" and any(not _has_fraction(found.value) for found in constants):
+    if _is_whole(column.type, *constants) and any(not _has_fraction(found.value) for found in constants):
         constants = [found for found in constants if not _has_fraction(found.value)]
     literals = [speaker.literal(found, column) for found in constants]
     word = "NOT IN" if is_negated else "IN"

@@ -174,7 +174,7 @@ def _constant(node: exp.Expr, speaker: Speaker) -> Said:
     except Unsayable as reason:
         raise NotPushed(f"{reason} cannot be said there") from reason
     column = text_column(speaker) if type_ == VARCHAR else described(type_)
-    most = Decimal(abs(found.value)) if type_.family in _NUMBERS else None
+    most = Decimal(found.value).copy_abs() if type_.family in _NUMBERS else None
     is_literal = first(node, exp.Placeholder, exp.Cast) is None
     return Said(sql, column, is_strict=False, most=most, is_literal=is_literal, constant=found)
 
@@ -239,6 +239,9 @@ def _number(operation: str, left: Said, right: Said, speaker: Speaker) -> Said:
         type_ = rule(left.type, right.type)
     most = left.reach * right.reach if operation == "mul" else left.reach + right.reach
     sides = [_fitted(side, type_, operation, speaker) for side in (left, right)]
+    if operation == "sub" and speaker.dialect.name == "mysql" and type_.name == "BIGINT" and right.reach >= 2**63:
+        # MariaDB's 0 - b is -2**63 for a b of -2**63, without an error; its - b is one
+        operation, sides[1] = "add", cell("neg", "integer", speaker, sides[1])
     sql = cell(operation, type_.family, speaker, *sides)
     return Said(_bounded(sql, type_, most, speaker), described(type_), left.is_strict or right.is_strict, most)
 

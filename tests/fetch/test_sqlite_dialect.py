@@ -102,7 +102,7 @@ def test_literals(value: object, said: str) -> None:
     "value",
     [
         2**63, Decimal(2**64), Decimal("NaN"), Decimal("0.1234567890123456"), math.nan, math.inf, 5e-324, "a\0b",
-        dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.time(1), object(),
+        Decimal(f"0.5{'0' * 30}1"), dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 1, tzinfo=dt.UTC), dt.time(1), object(),
     ],
 )  # fmt: skip
 def test_what_cannot_be_said(value: object) -> None:

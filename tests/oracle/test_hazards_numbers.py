@@ -108,11 +108,34 @@ def test_H36_an_empty_list_is_false(n: Numbers) -> None:
     assert len(query(f"select id from {n.table} where i not in :ids", {"ids": []}).rows()) == 5
     assert query(f"select id from {n.table} where i in (:ids)", {"ids": []}).rows() == []
     assert query(f"select id from {n.table} where i in (:ids)", {"ids": [7, -7]}).rows() == [(1,), (2,)]
+    assert n.rows("select id from @ where i in ()") == []
+    assert len(n.rows("select id from @ where i not in ()")) == 4  # NULL is unknown
 
 
 def test_H37_bigint_overflow_is_an_error(n: Numbers) -> None:
     n.fails(ComputeError, "select i::bigint + 9223372036854775807 from @ where id = 1")
     n.fails((ComputeError, InvalidQuery), "select 9223372036854775807 + 1 from @")
+
+
+def test_H37_a_difference_overflows_in_the_last_place(n: Numbers) -> None:
+    """MariaDB's 0 - b is b where that is the smallest there is."""
+    low = "(i::bigint - i::bigint - 9223372036854775807 - 1)"
+    n.fails(ComputeError, f"select 0 - b as x, count(*) from (select {low} as b from @ where id = 4) group by 1")
+
+
+def test_H42_a_decimal_is_compared_with_all_its_digits(n: Numbers) -> None:
+    """Python's minus rounds to 28 digits; an integer of so many digits is none of Python's decimals."""
+    near = "0.1000000000000000000000000001"
+    for operator in ("=", "<>", "<", "<=", ">", ">="):
+        n.rows(f"select id from @ where -m {operator} -{near}")
+        n.rows(f"select id from @ where m {operator} -99999999.9900000000000000000001")
+        n.rows(f"select id from @ where i {operator} -{near} and id <> 3")
+    n.rows(f"select id from @ where m not in (-99999999.9900000000000000000001, -{near})")
+    n.fails(ComputeError, "select id from @ where i <> 0.0000000000000000000000000000000001")
+    with pytest.raises(ComputeError, match="out of range"):
+        n.places.query(
+            f"select id from {n.table} where m = :p", {"p": Decimal("12345678901234567890123456789012345678")}
+        )
 
 
 def test_H38_integer_overflow_is_an_error_everywhere(n: Numbers) -> None:
