@@ -158,7 +158,7 @@ def _one_of(name: str, value: str | None, allowed: tuple[str, ...]) -> None:
     if value is not None and value not in allowed:
         near = nearest(str(value), allowed)
         hint = f"Did you mean {near!r}?" if near else f"Use one of {', '.join(allowed)}."
-        raise ParameterError(f"{name} cannot be {value!r}", hint=hint)
+        raise ParameterError(f"{name} cannot be {value!r}", hint=hint, option=name)
 
 
 def _read(name: str, read: Callable[[Any], T], value: object) -> T:
@@ -166,7 +166,7 @@ def _read(name: str, read: Callable[[Any], T], value: object) -> T:
         return read(value)
     except ValueError as error:
         hint = 'Write rows as 1000, sizes as "2GB", times as "30s".'
-        raise ParameterError(f"{name} cannot be {value!r}: {error}", hint=hint) from error
+        raise ParameterError(f"{name} cannot be {value!r}: {error}", hint=hint, option=name) from error
 
 
 def _frame_sources(frames: object) -> dict[str, Source]:

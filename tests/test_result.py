@@ -25,7 +25,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedq.errors import CrossDatabaseWarning, ResultError, ValueNotRepresentable
+from fedq.errors import CrossDatabaseWarning, ParameterError, ResultError, ValueNotRepresentable
 from fedq.result import Result, Row, RowNotFound, SourceRead, draw, files
 from fedq.types import Type, parse_type
 
@@ -528,3 +528,36 @@ def test_csv_of_every_type_is_what_duckdb_would_print() -> None:
         files.write_csv(r.cells(), out)
         shown, expected = list(csv.reader(io.StringIO(out.getvalue())))[1]
         assert shown == expected, expression
+
+
+@pytest.mark.parametrize("write", ["to_csv", "to_json", "to_parquet"])
+def test_what_can_be_written_to_and_what_not(write: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = Result.from_rows([("name", Type("VARCHAR"))], [("é",)])
+    stream = io.BytesIO()
+    getattr(result, write)(stream)
+    getattr(result, write)(tmp_path / "file")
+    assert stream.getvalue() == (tmp_path / "file").read_bytes()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    getattr(result, write)("~/home")
+    assert (tmp_path / "home").read_bytes() == stream.getvalue()
+    for wrong in (5, b"file"):
+        with pytest.raises(ParameterError, match="a file is a path"):
+            getattr(result, write)(wrong)
+    for wrong, word in (("", "directory"), (tmp_path, "directory"), (tmp_path / "a\0b", "argument")):
+        with pytest.raises(ResultError, match=word):
+            getattr(result, write)(wrong)
+
+
+def test_forms_and_policies_that_are_none() -> None:
+    result = Result.from_rows([("n", Type("BIGINT"))], [(1,)])
+    with pytest.raises(ParameterError, match="no form 'panda'"):
+        result.to("panda")  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="on_unrepresentable cannot be 'nul'"):
+        result.to_pandas(on_unrepresentable="nul")  # type: ignore[arg-type]
+
+
+def test_polars_is_given_no_infinite_date() -> None:
+    """It takes it, and breaks off when it is shown."""
+    table = pa.table({"at": pa.array([0, 2**63 - 1], pa.timestamp("us"))})
+    with pytest.raises(ValueNotRepresentable, match=r"'at'.*infinity in row 1"):
+        Result(table, types=[Type("TIMESTAMP")]).to_polars()

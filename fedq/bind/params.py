@@ -170,7 +170,11 @@ def _named(sql: str, found: Sequence[Slot], params: dict[str, Any]) -> list[tupl
             raise ParameterError(message, sql=sql, span=(slot.start, slot.end), hint=hint)
         if slot.name not in params:
             near = nearest(slot.name, params)
-            hint = f"Did you mean :{near}?" if near else f'Pass it: params={{"{slot.name}": …}}.'
+            hint = (
+                f"Did you mean :{near}?"
+                if near
+                else f'Pass it: params={{"{slot.name}": …}}; in the shell -p {slot.name}=….'
+            )
             message = f"parameter :{slot.name} has no value"
             raise ParameterError(message, sql=sql, span=(slot.start, slot.end), hint=hint, parameter=slot.name)
         values.append((slot.name, params[slot.name]))

@@ -39,7 +39,7 @@ def _headline(plan: Plan) -> str:
 
 def _fetch_lines(plan: Plan, fetch: Fetch) -> list[str]:
     estimate = (
-        f"about {fetch.rows:,.0f} rows ({readable(fetch.bytes or 0)})"
+        f"about {fetch.rows:,.0f} row{'s' * (round(fetch.rows) != 1)} ({readable(fetch.bytes or 0)})"
         if fetch.rows is not None
         else "size unknown (no statistics)"
     )
@@ -85,4 +85,7 @@ def _sent(sent: KeysSent) -> str:
 def mimebundle(plan: Plan) -> dict[str, str]:
     """Text and HTML for notebooks."""
     text = explain(plan)
-    return {"text/plain": text, "text/html": f'<pre style="line-height:1.4">{html.escape(text)}</pre>'}
+    return {
+        "text/plain": text,
+        "text/html": f'<pre style="line-height:1.4;margin:4px 10px;padding:0;font-size:12px">{html.escape(text)}</pre>',
+    }

@@ -221,6 +221,8 @@ class Plan:
 
         return explain(self)
 
+    __repr__ = __str__
+
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         from fedq.plan.explain import mimebundle
 

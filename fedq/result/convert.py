@@ -11,14 +11,15 @@ timestamp as the year 294247.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
 
 from fedq.dialects.duckdb import DUCKDB
-from fedq.errors import DriverMissing, ResultError
+from fedq.errors import DriverMissing, ParameterError, ResultError
 from fedq.result.rows import unique_names
 from fedq.result.values import Cells, python_values, texts
 from fedq.types import Type
@@ -61,6 +62,9 @@ def to_pandas(columns: Sequence[Cells], on_unrepresentable: Unrepresentable) -> 
     """A DataFrame that holds every value as it is."""
     import pandas as pd
 
+    if on_unrepresentable not in get_args(Unrepresentable):
+        message = f"on_unrepresentable cannot be {on_unrepresentable!r}"
+        raise ParameterError(message, hint=f"It can be {', '.join(get_args(Unrepresentable))}.")
     series = [_series(cells, on_unrepresentable) for cells in columns]
     frame = pd.DataFrame(dict(enumerate(series)), copy=False)
     frame.columns = pd.Index(unique_names([cells.name for cells in columns]))
@@ -96,9 +100,12 @@ def _lost_in_pandas(cells: Cells) -> list[int]:
 
     if not pa.types.is_timestamp(cells.values.type):
         return cells.strange()
-    if not cells.is_infinite():  # datetime64[us] has every other timestamp
-        return []
-    shown = texts(cells)
+    return _infinities(cells)  # datetime64[us] has every other timestamp
+
+
+def _infinities(cells: Cells) -> list[int]:
+    """Positions of infinite dates and timestamps."""
+    shown = texts(cells) if cells.is_infinite() else []
     return [row for row, text in enumerate(shown) if text is not None and text.endswith("infinity")]
 
 
@@ -158,11 +165,15 @@ def _needs_objects(cells: Cells) -> bool:
 
 
 def to_polars(columns: Sequence[Cells]) -> pl.DataFrame:
-    """A polars DataFrame; an interval becomes a struct of months, days and nanoseconds."""
+    """A polars DataFrame; an interval becomes a struct of months, days and nanoseconds. Raises: ValueNotRepresentable
+    for an infinite date, which polars takes and breaks off at when it shows it."""
     try:
         import polars as pl
     except ImportError as error:
         raise DriverMissing("polars is not installed", hint='Install it: pip install "fedq[polars]"') from error
+    for cells in columns:
+        if rows := _infinities(cells):
+            raise cells.fail(rows[0])
     try:
         frame = pl.from_arrow(portable([_narrowed(cells) for cells in columns]))
     except pl.exceptions.PolarsError as error:
@@ -190,14 +201,15 @@ def _spread_interval(values: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array([pa.array(parts, kind)])
 
 
-def write_parquet(columns: Sequence[Cells], path: str | os.PathLike[str]) -> None:
-    """Write a Parquet file, whole or not at all."""
+def write_parquet(columns: Sequence[Cells], path: str | os.PathLike[str] | IO[bytes]) -> None:
+    """Write a Parquet file, whole or not at all; or into a stream."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with replacing(path) as temporary:
+    is_file = isinstance(path, str | os.PathLike)
+    with replacing(path) if is_file else contextlib.nullcontext(path) as where:  # type: ignore[arg-type]
         try:
-            pq.write_table(portable(columns), temporary)
+            pq.write_table(portable(columns), where)
         except pa.ArrowException as error:
             hint = "Cast the column in the query."
             raise ResultError(f"Parquet cannot hold this result: {error}", hint=hint) from error
@@ -230,8 +242,12 @@ def named(columns: Sequence[Cells]) -> pa.Table:
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[str]:
     """A temporary file beside `path` that takes its place when the block ends well, and is gone when it does not."""
-    target = Path(path)
+    target = Path(path).expanduser()
     try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if "\0" in target.name:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         os.close(handle)
         try:

@@ -31,7 +31,7 @@ class Report:
         return len(self.problems)
 
     def __str__(self) -> str:
-        looked = f"{len(self.databases)} databases and {len(self.tables)} tables of the catalog looked at"
+        looked = f"{_counted(self.databases, 'database')} and {_counted(self.tables, 'table')} of the catalog looked at"
         if self.ok:
             return f"{looked}: no problem"
         lines = [f"{looked}: {len(self.problems)} problem{'s' * (len(self.problems) != 1)}"]
@@ -42,4 +42,11 @@ class Report:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         text = str(self)
-        return {"text/plain": text, "text/html": f"<pre>{html.escape(text)}</pre>"}
+        return {
+            "text/plain": text,
+            "text/html": f'<pre style="line-height:1.4;margin:4px 10px;padding:0;font-size:12px">{html.escape(text)}</pre>',
+        }
+
+
+def _counted(names: tuple[str, ...], noun: str) -> str:
+    return f"{len(names)} {noun}{'s' * (len(names) != 1)}"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import copy
 import io
 import operator
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, overload
+from typing import IO, TYPE_CHECKING, Any, Literal, SupportsIndex, get_args, overload
 
-from fedq.errors import FedqWarning, ResultError
+from fedq.errors import FedqWarning, ParameterError, ResultError
 from fedq.result import convert, draw, files, html
 from fedq.result.convert import Unrepresentable
 from fedq.result.rows import Row, RowNotFound, find_column, row_type, unique_names
@@ -288,7 +289,13 @@ class Result:
     # --- other forms
 
     def to(self, form: Form) -> Any:
-        """The result in another form, by name: result, pandas, polars, arrow, relation or dicts."""
+        """The result in another form, by name: result, pandas, polars, arrow, relation or dicts.
+
+        Raises:
+            ParameterError: there is no such form.
+        """
+        if form not in get_args(Form):
+            raise ParameterError(f"a result has no form {form!r}", hint=f"It has {', '.join(get_args(Form))}.")
         if form == "result":
             return self
         return getattr(self, f"to_{form}")()
@@ -327,16 +334,17 @@ class Result:
         """A DuckDB relation over the same memory, on `connection` or DuckDB's default one."""
         return convert.to_relation(self.cells(), connection)
 
-    def to_parquet(self, path: str | os.PathLike[str]) -> None:
-        """Write a Parquet file, whole or not at all."""
+    def to_parquet(self, path: str | os.PathLike[str] | IO[bytes]) -> None:
+        """Write a Parquet file, whole or not at all; or into a binary stream."""
+        _check_target(path)
         convert.write_parquet(self.cells(), path)
 
-    def to_csv(self, path: str | os.PathLike[str] | files.Writable | None = None) -> str | None:
+    def to_csv(self, path: str | os.PathLike[str] | files.Writable | IO[bytes] | None = None) -> str | None:
         """Write CSV (UTF-8, a header, NULL as an empty field, the empty text as `""`); without a path, return it."""
         return _written(path, lambda out: files.write_csv(self.cells(), out))
 
     def to_json(
-        self, path: str | os.PathLike[str] | files.Writable | None = None, *, lines: bool = False
+        self, path: str | os.PathLike[str] | files.Writable | IO[bytes] | None = None, *, lines: bool = False
     ) -> str | None:
         """Write a JSON array of objects, or with `lines` one object per line; without a path, return it."""
         return _written(path, lambda out: files.write_json(self.cells(), out, is_lines=lines))
@@ -374,8 +382,15 @@ def _position(index: SupportsIndex, length: int) -> int:
     return number % length
 
 
+def _check_target(path: object) -> None:
+    """Refuse what can neither be opened nor written to. Raises: ParameterError."""
+    if not isinstance(path, str | os.PathLike) and not hasattr(path, "write"):
+        message = f"a file is a path, or something to write to, not {type(path).__name__}"
+        raise ParameterError(message, hint='Write the path as a text, such as "rows.csv".')
+
+
 def _written(
-    path: str | os.PathLike[str] | files.Writable | None, write: Callable[[files.Writable], None]
+    path: str | os.PathLike[str] | files.Writable | IO[bytes] | None, write: Callable[[files.Writable], None]
 ) -> str | None:
     """Give `write` somewhere to write: a string to return, a stream, or a file that appears whole."""
     if path is None:
@@ -386,5 +401,7 @@ def _written(
         with convert.replacing(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as out:  # noqa: PTH123
             write(out)
         return None
-    write(path)
+    _check_target(path)
+    is_binary = isinstance(path, io.RawIOBase | io.BufferedIOBase)
+    write(codecs.getwriter("utf-8")(path) if is_binary else path)  # type: ignore[arg-type]
     return None

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from fedq.errors import (
     CatalogError,
@@ -23,6 +25,7 @@ from fedq.errors import (
     ParameterError,
     QueryCancelled,
     QueryTimeout,
+    ResultError,
     SecretError,
 )
 
@@ -39,10 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parsed = _parser().parse_args(arguments)
         code: int = parsed.run(parsed)
-        sys.stdout.flush()
         return code
     except BrokenPipeError:  # whoever read has enough: `fedq query … | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return OK
     except (QueryCancelled, KeyboardInterrupt) as error:
         _note(str(error) if isinstance(error, QueryCancelled) else "stopped")
@@ -56,7 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def exit_code(error: BaseException) -> int:
     """The exit code of an error."""
-    if isinstance(error, CatalogError | SecretError):
+    if isinstance(error, CatalogError | SecretError) or (
+        isinstance(error, ParameterError) and error.facts.get("option")
+    ):
         return USAGE
     if isinstance(error, QueryTimeout):
         return TIMEOUT
@@ -75,7 +79,7 @@ def _query(parsed: argparse.Namespace) -> int:
     display = Terminal() if sys.stderr.isatty() and not parsed.quiet else None
     with _open(parsed) as fed, shown(display) as progress:
         result: Result = _noted(parsed, lambda: fed.query(sql, params, listener=progress, **_call(parsed)))
-    _write(result, parsed.format)
+    _write(result, parsed)
     if parsed.stats:
         facts = {name: value for name, value in result.provenance().items() if name != "plan"}
         _note(json.dumps({"rows": len(result), **facts}))
@@ -90,20 +94,20 @@ def _explain(parsed: argparse.Namespace) -> int:
     sql, params = _sql(parsed), _params(parsed)
     with _open(parsed) as fed:
         plan = _noted(parsed, lambda: fed.explain(sql, params, analyze=parsed.analyze, **_call(parsed)))
-    print(plan)
+    _print(str(plan))
     return OK
 
 
 def _tables(parsed: argparse.Namespace) -> int:
     with _open(parsed) as fed:
-        _write(_noted(parsed, fed.tables), parsed.format)
+        _write(_noted(parsed, fed.tables), parsed)
     return OK
 
 
 def _check(parsed: argparse.Namespace) -> int:
     with _open(parsed) as fed:
         report = _noted(parsed, fed.check)
-    print(report)
+    _print(str(report))
     if report.ok:
         return OK
     causes = {exit_code(problem) for problem in report.problems}
@@ -118,14 +122,15 @@ def _assign(parsed: argparse.Namespace) -> int:
 
 
 def _move(parsed: argparse.Namespace) -> int:
-    _note("fedq move is not available in this version; nothing was done")
+    _note(f"fedq {parsed.name} is not available in this version; nothing was done")
     return USAGE
 
 
 def _demo(parsed: argparse.Namespace) -> int:
     from fedq.show import demo
 
-    demo.run(parsed.directory)
+    with _output():
+        demo.run(parsed.directory)
     return OK
 
 
@@ -154,6 +159,34 @@ def _noted(parsed: argparse.Namespace, work: Callable[[], Any]) -> Any:
     return value
 
 
+@contextmanager
+def _output() -> Iterator[TextIO]:
+    """Standard output, written to the end. Raises: ResultError where it cannot be."""
+    if sys.stdout is None:
+        raise ResultError("standard output is closed", hint="Redirect it to a file, or to /dev/null.")
+    try:
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        if error.filename is not None:  # of a file
+            raise
+        _drop_output()
+        message = f"standard output cannot be written: {error.strerror}"
+        raise ResultError(message, hint="What is there is not whole. Make room, or write elsewhere.") from error
+
+
+def _drop_output() -> None:
+    """Let Python have somewhere to flush to when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _print(text: str) -> None:
+    with _output() as out:
+        out.write(text + "\n")
+
+
 def _note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
@@ -165,15 +198,20 @@ def _call(parsed: argparse.Namespace) -> dict[str, Any]:
 
 def _sql(parsed: argparse.Namespace) -> str:
     """The text of `-c`, of the file of `-f`, or of stdin."""
+    is_stdin = parsed.rest == ["-"]
+    if parsed.rest and not is_stdin:
+        parsed.fail(f"{parsed.rest[0]!r} is no option; the query stands after -c, as one argument in quotes")
+    if (parsed.command is not None) + (parsed.file is not None) + is_stdin != 1:
+        parsed.fail("the query is given once: after -c, in a file after -f, or with - on standard input")
     if parsed.command is not None:
         return str(parsed.command)
     if parsed.file not in (None, "-"):
         try:
-            return Path(parsed.file).read_text(encoding="utf-8")
+            return Path(parsed.file).read_text(encoding="utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             parsed.fail(f"cannot read {parsed.file}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}")
     try:
-        return sys.stdin.buffer.read().decode("utf-8")
+        return sys.stdin.buffer.read().decode("utf-8-sig")
     except UnicodeDecodeError:
         return str(parsed.fail("stdin is not UTF-8 text"))
 
@@ -183,16 +221,24 @@ def _params(parsed: argparse.Namespace) -> dict[str, Any] | None:
 
     pairs = [parameter(text) for text in parsed.param]
     if len({name for name, _ in pairs}) < len(pairs):
-        raise ParameterError("a parameter is given twice", hint="Keep one -p of each name.")
+        raise ParameterError("a parameter is given twice", hint="Keep one -p of each name.", option="-p")
     return dict(pairs) or None
 
 
-def _write(result: Result, form: str) -> None:
-    """The rows on stdout, all of them."""
-    if form == "parquet":
-        _write_parquet(result)
-        return
-    out = sys.stdout
+def _write(result: Result, parsed: argparse.Namespace) -> None:
+    """The rows on stdout, all of them; below a table, on stderr, what it is."""
+    with _output() as out:
+        if parsed.format == "parquet":
+            _write_parquet(result, out)
+        else:
+            _write_text(result, parsed.format, out)
+    if parsed.format == "table" and not parsed.quiet:
+        from fedq.result.draw import footer, visible
+
+        _note(visible(footer(result, len(result), len(result.columns))))
+
+
+def _write_text(result: Result, form: str, out: TextIO) -> None:
     if hasattr(out, "reconfigure"):  # the same bytes whatever the locale
         out.reconfigure(encoding="utf-8", errors="surrogateescape", newline="\n")
     if form in ("csv", "json", "jsonl"):
@@ -201,32 +247,23 @@ def _write(result: Result, form: str) -> None:
         else:
             result.to_json(out, lines=form == "jsonl")
         return
-    from fedq.result.draw import Grid, GridColumn, footer, grid_markdown, grid_text, visible
+    from fedq.result.draw import Grid, GridColumn, grid_markdown, grid_text
     from fedq.result.values import texts
 
     cells = result.cells()
     columns = tuple(GridColumn(each.name, str(each.type), each.type.is_numeric) for each in cells)
     grid = Grid(columns, tuple(zip(*map(texts, cells), strict=True)))
     out.write((grid_markdown(grid) if form == "md" else grid_text(grid)) + "\n")
-    if form == "table":
-        out.flush()
-        _note(visible(footer(result, len(result), len(columns))))
 
 
-def _write_parquet(result: Result) -> None:
-    import shutil
-    import tempfile
-
-    if sys.stdout.isatty():
+def _write_parquet(result: Result, out: TextIO) -> None:
+    if out.isatty():
         raise ParameterError(
             "Parquet is not for a terminal", hint="Redirect it: fedq query … --format parquet > x.parquet"
         )
-    with tempfile.TemporaryDirectory() as directory:
-        path = Path(directory, "result.parquet")
-        result.to_parquet(path)
-        with path.open("rb") as written:
-            shutil.copyfileobj(written, sys.stdout.buffer)
-    sys.stdout.buffer.flush()
+    whole = io.BytesIO()  # nothing is written of what cannot be written whole
+    result.to_parquet(whole)
+    out.buffer.write(whole.getbuffer())
 
 
 # --- how they are called
@@ -258,8 +295,10 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("move", "moves"):
         move = _command(commands, name, _move, "not available in this version")
         move.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
+        move.set_defaults(name=name)
 
-    demo = commands.add_parser("demo", help="make sample databases and show the main job on them")
+    shows = "make sample databases and show the main job on them"
+    demo = commands.add_parser("demo", help=shows, description=f"{shows[:1].upper()}{shows[1:]}.")
     demo.add_argument("directory", nargs="?", default="sample_dbs", help="where to put them (default: sample_dbs)")
     demo.set_defaults(run=_demo)
     return parser
@@ -285,10 +324,10 @@ def _add_format(parser: argparse.ArgumentParser) -> None:
 def _add_sql(parser: argparse.ArgumentParser) -> None:
     from fedq.show.options import OPTIONS
 
-    text = parser.add_mutually_exclusive_group(required=True)
-    text.add_argument("-c", "--command", metavar="SQL", help="the query")
-    text.add_argument("-f", "--file", metavar="FILE", help="a file with the query")
-    text.add_argument("stdin", nargs="?", choices=["-"], metavar="-", help="read the query from stdin")
+    parser.add_argument("-c", "--command", metavar="SQL", help="the query")
+    parser.add_argument("-f", "--file", metavar="FILE", help="a file with the query")
+    # any number of them, so that an option that is not there is what argparse complains about, and not its value
+    parser.add_argument("rest", nargs="*", default=[], metavar="-", help="read the query from stdin")
     parser.add_argument(
         "-p", "--param", metavar="NAME=VALUE", action="append", default=[], help="a value for :NAME; may be repeated"
     )

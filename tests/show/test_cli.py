@@ -125,8 +125,16 @@ def test_stats_are_one_line_of_json(folder: Path) -> None:
         (["query", "-c", "select 1", "--profile", "nope"], 2, "nope"),
         (["query", "-c", "select * from orders", "--profile", "two"], 3, "shop"),
         (["query", "-c", "select count(*) from range(1000000000) a, range(100) b", "--timeout", "0.5"], 4, "FQ404"),
+        (["query", "-c", "select 1", "--timeout", "x"], 2, "FQ301"),
+        (["query", "-c", "select 1", "--max-pull", "x"], 2, "FQ301"),
+        (["query", "-c", "select 1", "--using", "nope"], 2, "nope"),
+        (["query", "-c", "select 1", "-p", "x"], 2, "NAME=VALUE"),
+        (["query", "-c", "select 1", "--timout", "5"], 2, "--timout"),
+        (["query", "select 1"], 2, "after -c"),
+        (["query", "-c", "select 1", "-"], 2, "given once"),
+        (["query", "-"], 1, "FQ200"),
         (["move", "users", "shop"], 2, "not available"),
-        (["moves"], 2, "not available"),
+        (["moves"], 2, "fedq moves is not available"),
     ],
 )
 def test_exit_codes(folder: Path, arguments: list[str], code: int, note: str) -> None:
@@ -178,6 +186,25 @@ def test_a_reader_that_has_enough_is_no_error(folder: Path) -> None:
     process.stdout = None
     _, notes = process.communicate(timeout=60)
     assert notes == b"" and process.returncode == 0
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "parquet"])
+def test_output_that_cannot_be_written(folder: Path, form: str) -> None:
+    for redirection, word in ((">/dev/full", "No space left"), (">&-", "closed")):
+        process = subprocess.run(
+            f'"{sys.executable}" -m fedq query -c "select 1" --format {form} {redirection}',
+            shell=True, cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert process.returncode == 1 and word in process.stderr and "Traceback" not in process.stderr
+
+
+def test_quiet_is_quiet_for_tables_too(folder: Path) -> None:
+    assert fedq(folder, "query", "-c", "select 1", "--quiet")[2] == ""
+
+
+def test_a_file_that_begins_with_a_byte_order_mark(folder: Path) -> None:
+    (folder / "bom.sql").write_bytes(b"\xef\xbb\xbfselect 1 as a")
+    assert fedq(folder, "query", "-f", "bom.sql", "--format", "csv")[:2] == (0, "a\n1\n")
 
 
 def test_ctrl_c_ends_with_130(folder: Path) -> None:
