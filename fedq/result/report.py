@@ -42,10 +42,8 @@ class Report:
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         text = str(self)
-        return {
-            "text/plain": text,
-            "text/html": f'<pre style="line-height:1.4;margin:4px 10px;padding:0;font-size:12px">{html.escape(text)}</pre>',
-        }
+        style = "line-height:1.4;margin:4px 10px;padding:0;font-size:12px"
+        return {"text/plain": text, "text/html": f'<pre style="{style}">{html.escape(text)}</pre>'}
 
 
 def _counted(names: tuple[str, ...], noun: str) -> str:
