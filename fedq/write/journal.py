@@ -116,6 +116,20 @@ def left_over() -> Iterator[Entry]:
         yield Entry(path, handle, last.get("databases", {}), last.get("urls", {}), is_decided)
 
 
+def under_way() -> set[str]:
+    """The names of the transactions that have a file, which somebody may be working on."""
+    return {PREFIX + path.stem for path in folder().glob("*.json")}
+
+
+def name_of(gid: str) -> str:
+    """The transaction of a name that it has in one database.
+
+    >>> name_of("fedq:3f:shop"), name_of("fedq:3f::1")
+    ('fedq:3f', 'fedq:3f')
+    """
+    return PREFIX + gid.removeprefix(PREFIX).partition(":")[0]
+
+
 def _state(line: str) -> dict[str, Any] | None:
     try:
         return dict(json.loads(line)) if line.endswith("\n") else None

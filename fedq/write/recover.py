@@ -8,17 +8,19 @@ from fedq.errors import FedqError
 from fedq.fetch.writer import Begin
 from fedq.result import Result
 from fedq.types import VARCHAR
-from fedq.write.journal import PREFIX, Entry, left_over
+from fedq.write.journal import PREFIX, Entry, left_over, name_of, under_way
 
 if TYPE_CHECKING:
     from fedq.write.desk import Desk
 
 _COLUMNS = [("transaction", VARCHAR), ("database", VARCHAR), ("outcome", VARCHAR)]
 _CAN = ("postgres", "mysql")
+_ELSEWHERE, _STILL = "in doubt: its journal is not on this machine", "under way: its process is still at it"
 
 
 def recover(desk: Desk) -> Result:
     """Finish every in-doubt transaction of this machine's journal; a row for each, and for those of other machines."""
+    begun = under_way()
     entries = list(left_over())  # first: what is prepared after the databases were asked would not be among the found
     found = {name: _in_doubt(desk, name) for name, database in desk.catalog.databases.items() if database.kind in _CAN}
     rows: list[tuple[str, str, str]] = []
@@ -28,7 +30,8 @@ def recover(desk: Desk) -> Result:
         if isinstance(gids, FedqError):
             rows.append(("", name, f"cannot be asked: {gids.message}"))
         else:
-            rows += [(gid, name, "in doubt: its journal is not on this machine") for gid in sorted(gids)]
+            begun |= under_way()
+            rows += [(gid, name, _STILL if name_of(gid) in begun else _ELSEWHERE) for gid in sorted(gids)]
     return Result.from_rows(_COLUMNS, rows)
 
 

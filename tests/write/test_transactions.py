@@ -262,6 +262,22 @@ def test_what_could_not_be_rolled_back_is_recovered(
         assert len(fed.recover()) == 0
 
 
+def test_what_is_still_being_committed_is_left_alone(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide, found = journal.Entry.decide, list[str]()
+
+    def look(self: journal.Entry) -> None:
+        with fedq.connect({"version": 1, "databases": pair.databases}) as other:
+            found.extend(row["outcome"] for row in other.recover().to_dicts() if self.path.stem in row["transaction"])
+        decide(self)
+
+    monkeypatch.setattr(journal.Entry, "decide", look)
+    with pair.fed.transaction():
+        pair.fed.execute("insert into pg.t values (1, 'a')")
+        pair.fed.execute("insert into my.t values (1, 'a')")
+    assert found == ["under way: its process is still at it"] * 2
+    assert pair.counts() == (1, 1)
+
+
 def test_what_another_machine_prepared_is_only_shown(pair: Pair) -> None:
     connection = "BEGIN; INSERT INTO t VALUES (9, 'x'); PREPARE TRANSACTION 'fedq:elsewhere:pg'"
     pair.run["pg"](connection)
