@@ -233,6 +233,14 @@ def test_pandas_integers_with_nulls_stay_integers() -> None:
     assert str(column("NULL, true").to_pandas()["x"].dtype) == "boolean"
 
 
+def test_a_frame_may_be_written_to() -> None:
+    frame = answer("select 1 as a, 1.5::double as b, 'x' as c").to_pandas()
+    frame["a"] += 1
+    frame.loc[0, "b"] *= 2
+    frame.loc[0, "c"] = "y"
+    assert frame.iloc[0].tolist() == [2, 3.0, "y"]
+
+
 def test_pandas_hugeint_is_exact() -> None:
     frame = column(f"{2**127 - 1}::hugeint, NULL, 1::hugeint").to_pandas()
     assert frame["x"].tolist() == [2**127 - 1, None, 1]

@@ -66,7 +66,7 @@ def to_pandas(columns: Sequence[Cells], on_unrepresentable: Unrepresentable) -> 
         message = f"on_unrepresentable cannot be {on_unrepresentable!r}"
         raise ParameterError(message, hint=f"It can be {', '.join(get_args(Unrepresentable))}.")
     series = [_series(cells, on_unrepresentable) for cells in columns]
-    frame = pd.DataFrame(dict(enumerate(series)), copy=False)
+    frame = pd.DataFrame(dict(enumerate(series)))  # a copy: what Arrow lends cannot be written to
     frame.columns = pd.Index(unique_names([cells.name for cells in columns]))
     return frame
 

@@ -115,7 +115,10 @@ def plain(table: pa.Table) -> list[Any]:
     array = table["x"]
     if pa.types.is_interval(array.type):
         return [None if value is None else tuple(value) for value in array.to_pylist()]
-    return array.to_pylist()
+    values: list[Any] = array.to_pylist()
+    if pa.types.is_timestamp(array.type) and array.type.tz:  # in UTC, whose class Arrow chooses by what is installed
+        return [value and value.astimezone(UTC) for value in values]
+    return values
 
 
 @pytest.mark.parametrize(("native", "type_", "comparison", "texts", "expected"), TYPES, ids=[row[0] for row in TYPES])

@@ -69,8 +69,8 @@ class Kernel:
         self._manager.shutdown_kernel(now=True)
 
     def send(self, code: str, *, is_watched: bool = True) -> str:
-        """Begin a cell; `is_watched` is whether a person looks at it."""
-        return str(self._client.execute(code, allow_stdin=is_watched))
+        """Begin a cell; `is_watched` is whether a person looks at it. One that fails stops no later one."""
+        return str(self._client.execute(code, allow_stdin=is_watched, stop_on_error=False))
 
     def run(self, code: str, *, is_watched: bool = True, timeout: float = 60) -> Cell:
         """Run a cell to its end."""
