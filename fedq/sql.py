@@ -11,10 +11,11 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
@@ -31,6 +32,14 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 #: behind every text: sqlglot takes a `''` that ends a text with a `$1` in it for a quote that is not closed
 _END = " "
+
+
+class _Read(DuckDB):
+    """DuckDB's dialect with what its parser has learnt since: x'61' is a BLOB, `a` a name."""
+
+    class Tokenizer(DuckDB.Tokenizer):
+        IDENTIFIERS: ClassVar = ['"', "`"]
+        HEX_STRINGS: ClassVar = [("x'", "'"), ("X'", "'")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ def apply_edits(text: str, edits: Iterable[Edit]) -> str:
 def tokenize(text: str) -> list[Token]:
     """The tokens of a text, with `start` and (inclusive) `end` offsets. Raises: SQLSyntaxError."""
     try:
-        return sqlglot.tokenize(text + _END, read="duckdb")
+        return sqlglot.tokenize(text + _END, read=_Read)
     except TokenError as error:
         message = "the query has a quote or comment that is not closed"
         raise SQLSyntaxError(
@@ -73,7 +82,7 @@ def parse(text: str) -> tuple[exp.Expr, ...]:
     """The statements of a text, as trees in DuckDB's dialect, which nobody may change: a text asked again gets the same
     trees. Raises: SQLSyntaxError."""
     try:
-        trees = sqlglot.parse(text + _END, read="duckdb")
+        trees = sqlglot.parse(text + _END, read=_Read)
     except TokenError:
         tokenize(text)
         raise

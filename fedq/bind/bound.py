@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 from fedq.bind.check import check_allowed, check_columns, reads_file
@@ -90,7 +90,7 @@ def bind(
     Raises: SQLSyntaxError, NotAllowed, ReadOnlyError, ParameterError, TableNotFound, AmbiguousTable, ColumnNotFound,
     InvalidQuery, CatalogError.
     """
-    text, values = bind_params(_without_frame_marks(sql), params)
+    text, values = bind_params(_without_frame_marks(_begun(sql)), params)
     tree = parse_query(text)
     has_files = catalog.policy.local_files == "allow"
     check_allowed(text, tree, has_files=has_files)
@@ -113,6 +113,14 @@ def _are_same(known: Sequence[BoundTable], tables: Sequence[BoundTable]) -> bool
     """Whether tables are what they were, down to what is known of their values."""
     statistics = [[table.schema.statistics for table in found] for found in (known, tables)]
     return list(known) == list(tables) and all(one is other for one, other in zip(*statistics, strict=True))
+
+
+def _begun(sql: str) -> str:
+    """The text with blanks for the semicolons before its statement, which DESCRIBE would end at."""
+    if ";" not in sql:
+        return sql
+    marks = takewhile(lambda token: token.text == ";", tokenize(sql))
+    return apply_edits(sql, [Edit(mark.start, mark.end + 1, " ") for mark in marks])
 
 
 def _without_frame_marks(sql: str) -> str:

@@ -37,6 +37,11 @@ def world(places: Places) -> Places:
 
 #: what was wrong → queries that showed it
 WRONG = {
+    "what DuckDB reads was not read: blobs in hexadecimals, names in backquotes": [
+        "select x'61' as b, id from `middle` where encode(z::varchar) = X'31' and `k` > 3",
+        "select `l`.`id` as `a``b` from large as `l` join middle using (`id`) where l.id < 9",
+    ],
+    "a semicolon before the statement ended it": [";select id from middle", "/* ; */ ; ; select count(*) from large;;"],
     "a derived table with two columns of one name gave the keys of the second": [
         "select l.id from large l join (select *, z as k from small) d on d.k = l.k",
         "select l.id from large l join (select small.*, z as k from small) d on d.k = l.k",
