@@ -155,9 +155,15 @@ class Pipeline:
         except FedqError as error:
             # the last fence: no driver's sentence may show a secret
             error.message = self._sources.masked(error.message)
+            error.sql = _as_written(error.sql, call.sql)
             raise
         finally:
             self._runs.discard(run)
+
+
+def _as_written(text: str | None, written: str) -> str | None:
+    """The text that an error points into with `:name` where the user wrote that, wherever its places are the same."""
+    return written if text is not None and text.replace(":", "$") == written.replace(":", "$") else text
 
 
 def _is_of_a_statement(error: FedqError) -> bool:
@@ -181,7 +187,8 @@ def _check_meaning(query: BoundQuery, binder: Binder) -> list[tuple[str, Type]]:
             # the empty tables hold only the columns that the query names, so the nearest name is looked for here
             names = [column.name for occurrence in query.occurrences for column in occurrence.table.columns]
             near = nearest(str(error.facts["column"]), names)
-            error.hint = f"Did you mean {near!r}?" if near else "`%fedq :columns TABLE` lists a table's columns."
+            if near is None or near.lower() != str(error.facts["column"]).lower():  # the name is there, but not here
+                error.hint = f"Did you mean {near!r}?" if near else "`%fedq :columns TABLE` lists a table's columns."
         raise _in_the_users_text(error, query.text, query.params, query.place, len("DESCRIBE ")) from error.__cause__
 
 

@@ -100,7 +100,10 @@ def bind_params(sql: str, params: Mapping[str, Any] | Sequence[Any] | None) -> t
     bound: dict[str, Any] = {}
     taken = {name.lower() for name, _ in values}
     for slot, (name, value) in zip(found, values, strict=True):
-        if _is_list(value) and (around := _after_in(sql, slot)):
+        around = _after_in(sql, slot)
+        if around == "IN" and isinstance(value, str | bytes | int | float):
+            raise _no_list(sql, slot, value)
+        if _is_list(value) and around:
             text, items = _expanded(name, [plain(name, item) for item in value], taken)
             bound.update(items)
             edits.append(Edit(slot.start, slot.end, text if around == "IN (" else f"({text})"))
@@ -108,6 +111,14 @@ def bind_params(sql: str, params: Mapping[str, Any] | Sequence[Any] | None) -> t
             bound[name] = [plain(name, item) for item in value] if _is_list(value) else plain(name, value)
             edits.append(Edit(slot.start, slot.end, f"${name}"))
     return apply_edits(sql, edits), bound
+
+
+def _no_list(sql: str, slot: Slot, value: object) -> ParameterError:
+    """`in :name` of a text would be DuckDB's search for a part of that text, which nobody means."""
+    shown = sql[slot.start : slot.end]
+    message = f"parameter {shown} stands after IN, so it is a list, and not {type(value).__name__}"
+    hint = f"Pass a list, or write = {shown}; contains({shown}, …) looks for a part of a text."
+    return ParameterError(message, sql=sql, span=(slot.start, slot.end), hint=hint, parameter=slot.name)
 
 
 def _after_in(sql: str, slot: Slot) -> str | None:
@@ -188,6 +199,8 @@ def _named(sql: str, found: Sequence[Slot], params: dict[str, Any]) -> list[tupl
 
 
 def _is_list(value: Any) -> bool:
+    if isinstance(value, memoryview):
+        return False
     if isinstance(value, (list, tuple, set, frozenset, range)):
         return not (isinstance(value, tuple) and hasattr(value, "_fields"))
     is_array = hasattr(value, "tolist") and hasattr(value, "__len__") and getattr(value, "shape", None) != ()
@@ -202,6 +215,8 @@ def plain(name: str, value: Any) -> Any:
     """
     if isinstance(value, enum.Enum):
         value = value.value
+    if isinstance(value, bytearray | memoryview):
+        value = bytes(value)
     if value is None or _is_missing(value):
         return None
     if isinstance(value, (bytearray, memoryview)):

@@ -8,6 +8,12 @@ from fedq.sql import exp, first, parse, tokenize
 _READS = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery, exp.Pivot, exp.Summarize, exp.Describe)
 #: what may follow a PIVOT
 _ENDS = ("order by", "order", "limit", "offset")
+_QUERIES = "A query is one SELECT, WITH, VALUES, FROM, PIVOT, DESCRIBE or SUMMARIZE."
+#: what to write instead of what people of other tools write
+_INSTEAD = {
+    "EXPLAIN": "Write fed.explain(sql), %%fedq --explain or fedq explain.",
+    "SHOW": "Write fed.tables(), %fedq :tables or fedq tables; DESCRIBE t for the columns of a table.",
+}
 _WRITES = (exp.Insert, exp.Update, exp.Delete, exp.Merge, exp.Create, exp.Drop, exp.Alter, exp.TruncateTable)
 
 
@@ -33,8 +39,7 @@ def parse_query(text: str) -> exp.Expr:
         raise ReadOnlyError(message, hint=hint)
     if not isinstance(tree, _READS):
         verb = text.split(None, 1)[0].strip(";").upper()[:20]
-        message = f"{verb} is not a query"
-        raise NotAllowed(message, hint="A query is one SELECT, WITH, VALUES, FROM, PIVOT, DESCRIBE or SUMMARIZE.")
+        raise NotAllowed(f"{verb} is not a query", hint=_INSTEAD.get(verb, _QUERIES))
     return tree
 
 

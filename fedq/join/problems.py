@@ -28,6 +28,9 @@ _HINTS = {
 }
 
 
+_USING = re.compile(r'Column "([^"]+)" does not exist on (left|right) side of join')
+
+
 def named_error(error: Exception) -> FedqError:
     """The fedq error for a DuckDB error; `location` (a fact) is where in the text it points, or None."""
     report = _report(error)
@@ -35,6 +38,11 @@ def named_error(error: Exception) -> FedqError:
     facts: dict[str, Any] = {"location": _location(report)}
     if report.get("error_subtype") == "COLUMN_NOT_FOUND" or message.startswith("Referenced column"):
         return _column_not_found(report, message, facts)
+    if (found := _USING.match(message)) is not None:
+        told = f"USING ({found[1]}): there is no such column on the {found[2]} side of the join"
+        return ColumnNotFound(told, hint="Write ON with a column of each side.", column=found[1], **facts)
+    if message.startswith("Max expression depth"):  # its advice is a setting, which no query may change
+        return SQLSyntaxError("the query is nested too deeply to be read", hint="Use WITH to name its parts.", **facts)
     if isinstance(error, duckdb.ParserException):
         return SQLSyntaxError(f"the query does not parse: {message}", hint="fedq speaks DuckDB's SQL.", **facts)
     if isinstance(error, duckdb.PermissionException):

@@ -144,6 +144,11 @@ def test_a_second_statement_is_found_wherever_it_hides(company: Company, sql: st
     company.works(company.federation)
 
 
+def test_what_other_tools_write_says_what_to_write_here(company: Company) -> None:
+    company.fails(lambda: company.query("explain select 1"), NotAllowed, "fed.explain")
+    company.fails(lambda: company.query("show tables"), NotAllowed, "fed.tables()")
+
+
 def test_a_semicolon_in_a_text_is_a_text(company: Company) -> None:
     assert (
         company.query("select '; drop table customers; --' as x from customers limit 1").scalar()

@@ -29,6 +29,8 @@ WRONG = [
     (ONE, "id", ["params"]),
     ("select id from customers where id in :id", {"id": [1, object()]}, ["id"]),
     ("select id from customers where id in :id", {"id": [[1], [2]]}, ["id"]),
+    ("select id from customers where name in :id", {"id": "Ann"}, [":id", "list", "str"]),
+    ("select id from customers where id not in :id", {"id": 5}, [":id", "list", "int"]),
     ("select id from customers where id = ?", [], ["1", "0"]),
     ("select id from customers where id = ?", [1, 2], ["1", "2"]),
     ("select id from customers where id = ?", {"id": 1}, ["?"]),
@@ -46,6 +48,17 @@ WRONG = [
 def test_parameters_that_cannot_be_bound(company: Company, sql: str, params: object, words: list[str]) -> None:
     error = company.fails(lambda: company.query(sql, params), ParameterError, *words)
     assert isinstance(error, ValueError)
+
+
+def test_bytes_of_every_kind_are_bytes(company: Company) -> None:
+    for value in (b"ab", bytearray(b"ab"), memoryview(b"ab")):
+        assert company.query("select :v, typeof(:v)", {"v": value}).one() == (b"ab", "BLOB")
+
+
+def test_an_error_points_into_the_text_as_it_was_written(company: Company) -> None:
+    with pytest.raises(InvalidQuery) as raised:
+        company.query("select id from customers where id = :id and since > :id", {"id": 1})
+    assert "where id = :id and since > :id" in str(raised.value)
 
 
 def test_a_value_is_not_in_the_message(company: Company) -> None:

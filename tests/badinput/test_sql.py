@@ -58,6 +58,8 @@ NAMES = [
     ("select id from customers order by nme", ColumnNotFound, ["nme"]),
     ("select count(*) from customers group by nme", ColumnNotFound, ["nme"]),
     ("select 1 from customers c join orders o on o.custmer_id = c.id", ColumnNotFound, ["custmer_id", "customer_id"]),
+    ("select 1 from customers join orders using (nme)", ColumnNotFound, ["nme", "name", "left side"]),
+    ("select 1 from customers join orders using (name)", ColumnNotFound, ["name", "right side", "ON"]),
     ("select \"no such\" from customers", ColumnNotFound, ["no such"]),
     ("select x.name from customers c", (ColumnNotFound, TableNotFound), ["x"]),
     ("select customers.name from customers c", (ColumnNotFound, TableNotFound), ["customers"]),
