@@ -49,6 +49,8 @@ _FUNCTIONS = {
     "duckdb": re.compile(
         r"nextval|setval|read_\w+|\w+_scan|\w+_query|\w+_execute|glob|sniff_csv|query|query_table|getenv|write_log"
         r"|(force_)?checkpoint|pragma_\w+|load_aws_credentials|parquet_\w+|shell\w*|which_secret|duckdb_secrets"
+        r"|(en|dis)able_\w+|\w*duckdb_log\w*|\w+_grammar_extension|\w+_external_resource\w*|json_execute_\w+"
+        r"|arrow_scan\w*|python_map_function|sleep_ms"
     ),
 }  # fmt: skip
 _TOKEN = re.compile(

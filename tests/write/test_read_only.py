@@ -100,6 +100,8 @@ NATIVE: list[tuple[str, str, str]] = [
         "insert into items (id) values (9)", "update items set name = 'x'", "delete from items", "drop table items", "create table x (a int)",
         "copy items to '/tmp/fedq-x'", "attach 'x.db'", "export database '/tmp/fedq-x'", "select * from read_text('/etc/passwd')", "checkpoint",
         "select 1; delete from items", "set memory_limit = '1GB'", "install httpfs", "with x as (select 1) insert into items (id) select 9 from x",
+        "from enable_logging(storage='file', storage_path='/tmp/fedq-x')", "from enable_profiling()", "from add_grammar_extension('x')",
+        "from json_execute_serialized_sql(json_serialize_sql('from read_text(''/etc/passwd'')'))",
     ]),
 ]  # fmt: skip
 

@@ -92,6 +92,9 @@ class Engine:
             if allowed:
                 connection.execute(f"SET GLOBAL {option} = [{', '.join(text(str(path)) for path in allowed)}]")
         connection.execute("SET GLOBAL enable_external_access = false")
+        # a query that switched on a log in a file that it may not open would end the process
+        connection.execute("SET GLOBAL allowed_configs = ['enable_progress_bar']")
+        connection.execute("SET GLOBAL lock_configuration = true")
         return connection
 
     def close(self) -> None:
