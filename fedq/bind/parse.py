@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from fedq.catalog.suggest import nearest
 from fedq.errors import NotAllowed, ReadOnlyError, SQLSyntaxError
 from fedq.sql import exp, first, parse, tokenize
 
 _READS = (exp.Select, exp.SetOperation, exp.Values, exp.Subquery, exp.Pivot, exp.Summarize, exp.Describe)
 #: what may follow a PIVOT
 _ENDS = ("order by", "order", "limit", "offset")
+_VERBS = ("SELECT", "WITH", "VALUES", "FROM", "PIVOT", "UNPIVOT", "DESCRIBE", "SUMMARIZE")
 _QUERIES = "A query is one SELECT, WITH, VALUES, FROM, PIVOT, DESCRIBE or SUMMARIZE."
 #: what to write instead of what people of other tools write
 _INSTEAD = {
@@ -39,6 +41,10 @@ def parse_query(text: str) -> exp.Expr:
         raise ReadOnlyError(message, hint=hint)
     if not isinstance(tree, _READS):
         verb = text.split(None, 1)[0].strip(";").upper()[:20]
+        if (near := nearest(verb, _VERBS)) is not None:
+            start = text.index(text.split(None, 1)[0])
+            message, span = f"the query begins with {verb}", (start, start + len(verb))
+            raise SQLSyntaxError(message, hint=f"Did you mean {near}?", sql=text, span=span)
         raise NotAllowed(f"{verb} is not a query", hint=_INSTEAD.get(verb, _QUERIES))
     return tree
 

@@ -106,6 +106,12 @@ class TableEntry:
     place: Place = Place()
 
     @property
+    def home(self) -> str:
+        """Where it lives, as far as the entry says: `crm`, `crm.clients`, `crm.sales.clients`."""
+        table = self.table or (self.name if self.schema else None)
+        return ".".join(part for part in (self.database, self.schema, table) if part)
+
+    @property
     def is_pattern(self) -> bool:
         """Whether the name stands for many tables."""
         return "*" in self.name or "?" in self.name
@@ -121,6 +127,12 @@ class Relation:
     to_table: str
     to_columns: tuple[str, ...]
     place: Place = Place()
+
+    @property
+    def arrow(self) -> str:
+        """Its two sides: `invoices.user_id → users.id`."""
+        sides = ((self.from_table, self.from_columns), (self.to_table, self.to_columns))
+        return " → ".join(f"{table}.{columns[0] if len(columns) == 1 else columns}" for table, columns in sides)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +166,20 @@ class Catalog:
     profile: str | None = None
     warnings: tuple[CatalogWarning, ...] = field(default=(), compare=False, repr=False)
     """What works but is risky; issued once when the catalog is loaded."""
+
+    def __repr__(self) -> str:
+        """What there is and where it lives, one line each; no secret is in it."""
+        databases = [
+            (each.name, f"{each.kind}  {each.url}{'  read only' if each.read_only else ''}")
+            for each in self.databases.values()
+        ]
+        tables = [(each.name, each.home) for each in self.tables.values()]
+        relations = [(each.name, each.arrow) for each in self.relations]
+        lines = [f"catalog {self.file or 'given in code'}{f', profile {self.profile}' if self.profile else ''}"]
+        for title, rows in (("databases", databases), ("tables", tables), ("relations", relations)):
+            width = max((len(name) for name, _ in rows), default=0)
+            lines += [title, *(f"  {name:<{width}}  {told}" for name, told in rows)] if rows else []
+        return "\n".join(lines)
 
     def database(self, name: str) -> Database:
         """The database of that name, in any case. Raises: CatalogError; ParameterError for what is no name."""

@@ -39,7 +39,7 @@ def _headline(plan: Plan) -> str:
 
 def _fetch_lines(plan: Plan, fetch: Fetch) -> list[str]:
     estimate = (
-        f"about {fetch.rows:,.0f} row{'s' * (round(fetch.rows) != 1)} ({readable(fetch.bytes or 0)})"
+        f"about {_rows(round(fetch.rows))} ({readable(fetch.bytes or 0)})"
         if fetch.rows is not None
         else "size unknown (no statistics)"
     )
@@ -48,7 +48,7 @@ def _fetch_lines(plan: Plan, fetch: Fetch) -> list[str]:
     lines = [f"{fetch.id}  from {fetch.database} ({fetch.kind})  {estimate}"]
     actual = next((actual for actual in plan.actuals if actual.fetch == fetch.id), None)
     if actual is not None:
-        lines.append(f"  actual: {actual.rows:,} rows, {readable(actual.bytes)}, {actual.seconds * 1000:,.1f} ms")
+        lines.append(f"  actual: {_rows(actual.rows)}, {readable(actual.bytes)}, {actual.seconds * 1000:,.1f} ms")
     lines.append(f"  {actual.sql if actual is not None else fetch.sql}")
     lines += [f"  pushed: {text}" for text in fetch.pushed]
     lines += [
@@ -63,6 +63,10 @@ def _fetch_lines(plan: Plan, fetch: Fetch) -> list[str]:
     lines += [f"  not sent: {kept.what}: {kept.reason}" for kept in fetch.unsent]
     lines += [f"  not pushed: {kept.what}: {kept.reason}" for kept in fetch.kept]
     return lines
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'s' * (number != 1)}"
 
 
 def _names(*names: str) -> str:

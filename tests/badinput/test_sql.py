@@ -58,6 +58,7 @@ NAMES = [
     ("select id from customers order by nme", ColumnNotFound, ["nme"]),
     ("select count(*) from customers group by nme", ColumnNotFound, ["nme"]),
     ("select 1 from customers c join orders o on o.custmer_id = c.id", ColumnNotFound, ["custmer_id", "customer_id"]),
+    ("selec", SQLSyntaxError, ["SELEC", "Did you mean SELECT?", "^^^^^"]),
     ("select 1 from customers join orders using (nme)", ColumnNotFound, ["nme", "name", "left side"]),
     ("select 1 from customers join orders using (name)", ColumnNotFound, ["name", "right side", "ON"]),
     ("select \"no such\" from customers", ColumnNotFound, ["no such"]),

@@ -15,7 +15,7 @@ import fedq.catalog.config
 from fedq.catalog.config import check_catalog, find_catalog, load_catalog
 from fedq.catalog.model import Catalog, ColumnEntry, Database, Place, Policy, Relation, SecretReference, TableEntry
 from fedq.catalog.secrets import Secret
-from fedq.errors import CatalogError, SecretError
+from fedq.errors import CatalogError, CatalogWarning, SecretError
 
 FULL = """\
 version = 1
@@ -442,3 +442,33 @@ def test_a_catalog_of_a_thousand_lines_loads_at_once(tmp_path: Path) -> None:
     catalog: Catalog = load_catalog(tmp_path, environment=dict(os.environ))
     assert len(catalog.tables) == 1000
     assert time.process_time() - started < 1.5
+
+
+def test_a_catalog_shows_what_there_is_and_where_it_lives(tmp_path: Path) -> None:
+    (tmp_path / "fedq.toml").write_text("""
+[databases.crm]
+url = "postgresql://app:geheim@db1/crm"
+read_only = true
+[databases.lake]
+url = "lake/"
+[tables]
+customers = "crm.sales.clients"
+"auth_*"  = "crm"
+[[relations]]
+name = "orders"
+from = "orders.cid"
+to   = "customers.id"
+""")
+    with pytest.warns(CatalogWarning):
+        catalog = load_catalog(tmp_path / "fedq.toml")
+    assert repr(catalog).splitlines() == [
+        f"catalog {tmp_path}/fedq.toml",
+        "databases",
+        "  crm   postgres  postgresql://app@db1/crm  read only",
+        f"  lake  files  {tmp_path}/lake",
+        "tables",
+        "  customers  crm.sales.clients",
+        "  auth_*     crm",
+        "relations",
+        "  orders  orders.cid → customers.id",
+    ]
