@@ -172,12 +172,21 @@ def _as_number(value: Any, type_: Type) -> Any:
         isinstance(value, int) or (isinstance(value, Decimal) and value == value.to_integral_value()),
     )
     if family == "integer" and is_whole and abs(value) < 2**63:
+        check_room(value, type_)
         return int(value)
     if family == "decimal" and not isinstance(value, float):
         return _fitting(Decimal(value), type_)
     if type_.name == "DOUBLE" and abs(value) < 2**53:
         return float(value)
     raise NotPushed(f"a {type(value).__name__} compared with a {type_}")
+
+
+def check_room(value: Any, type_: Type) -> None:
+    """Raises: NotPushed for a decimal that leaves an integer type no room in a DECIMAL of 38 digits: DuckDB makes one
+    of both, and fails on an integer that is too large for it."""
+    scale = -int(value.as_tuple().exponent) if isinstance(value, Decimal) else 0
+    if len(str((type_.bounds or (0, 0))[1])) + scale > MOST_DIGITS and scale > 0:
+        raise NotPushed("an integer compared with a decimal of too many digits after the point")
 
 
 def comparable(found: Constant, type_: Type) -> Any:

@@ -18,12 +18,12 @@ from itertools import islice
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect
 from fedq.dialects.checked import sound
-from fedq.plan.constants import Constant, NotPushed, constant
+from fedq.plan.constants import Constant, NotPushed, check_room, constant
 from fedq.plan.functions import part_of
 from fedq.plan.speaker import Offer, Speaker
 from fedq.plan.values import Said, decide, is_open, operand, say
 from fedq.sql import copied, every, exp
-from fedq.types import MOST_DIGITS, Comparison, Type
+from fedq.types import Comparison, Type
 
 __all__ = ["Offer", "Speaker", "compare", "is_cleaned", "translate", "unlike"]
 
@@ -208,10 +208,8 @@ def _is_whole(type_: Type, *found: Constant) -> bool:
     """Whether values are integers, for which DuckDB has a DECIMAL beside these fractions. Raises: NotPushed."""
     if type_.family != "integer":
         return False
-    digits = len(str((type_.bounds or (0, 0))[1]))
-    scales = [-int(one.value.as_tuple().exponent) for one in found if _has_fraction(one.value)]
-    if digits + max(scales, default=0) > MOST_DIGITS:
-        raise NotPushed("an integer compared with a decimal of too many digits after the point")
+    for one in found:
+        check_room(one.value, type_)
     return True
 
 

@@ -65,6 +65,7 @@ FILES: dict[str, Callable[[Path], str]] = {
     "damaged sqlite": damaged_sqlite,
     "no duckdb": write("t.duckdb", b"this is not a database, " * 1000),
     "no json": write("t.json", b'{"a": 1}\n{"a": \n'),
+    "keys that differ in case": write("t.json", b'{"A": 1, "b": 2}\n{"a": 3, "A": 4}\n'),
     "ragged csv": write("t.csv", b"a,b\n1,2\n3,4,5,6\n7\n" * 50),
     "binary csv": write("t.csv", bytes(range(256)) * 20),
     "csv that is not utf-8": write("t.csv", "a,b\n1,é\n".encode("latin-1") * 100),

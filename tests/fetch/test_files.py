@@ -129,16 +129,16 @@ def test_json(tmp_path: Path) -> None:
         tmp_path / "t.json",
         '[{"i": 1, "x": 1.10, "big": 123456789012345678901234567890, "d": "2024-01-05", "s": "05/01/2024", "b": true,'
         ' "n": null, "o": {"k": [1, 2]}, "code": "0012", "at": "2024-01-05T10:00:00"},'
-        ' {"i": 2, "x": 2, "big": 5, "d": null, "s": "x", "extra": "only here"}]',
+        ' {"i": 2, "x": 2, "big": 5, "d": null, "s": "x", "extra": "only here", "s_1": 7}]',
     )
     assert local.types(source, "t") == {
         "i": "BIGINT", "x": "DOUBLE", "big": "HUGEINT", "d": "DATE", "s": "VARCHAR", "b": "BOOLEAN", "n": "VARCHAR",
-        "o": "STRUCT(k BIGINT[])", "code": "VARCHAR", "at": "TIMESTAMP", "extra": "VARCHAR",
+        "o": "STRUCT(k BIGINT[])", "code": "VARCHAR", "at": "TIMESTAMP", "extra": "VARCHAR", "s_1": "BIGINT",
     }  # fmt: skip
     assert local.rows(source, "t") == [
         (1, 1.1, Decimal("123456789012345678901234567890"), dt.date(2024, 1, 5), "05/01/2024", True, None, {"k": [1, 2]},
-         "0012", dt.datetime(2024, 1, 5, 10), None),
-        (2, 2.0, Decimal(5), None, "x", None, None, None, None, None, "only here"),
+         "0012", dt.datetime(2024, 1, 5, 10), None, None),
+        (2, 2.0, Decimal(5), None, "x", None, None, None, None, None, "only here", 7),
     ]  # fmt: skip
 
 

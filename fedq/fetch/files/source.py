@@ -27,7 +27,7 @@ from fedq.errors import AmbiguousTable, ConnectionFailed, DatabaseError
 from fedq.fetch.duckdb.engine import DuckDBSession, Engine, error_facts, explained
 from fedq.fetch.files.layout import FileTable, base_of, is_glob, tables_of
 from fedq.fetch.files.statistics import statistics
-from fedq.fetch.files.views import Ragged, view_of
+from fedq.fetch.files.views import NoTable, view_of
 from fedq.fetch.source import Select
 from fedq.types import parse_type
 
@@ -105,9 +105,8 @@ class FilesSource:
             name = DUCKDB.quote(table.name)
             cursor.execute(f"CREATE OR REPLACE VIEW {name} AS {view.sql}")
             described = cursor.execute(f"DESCRIBE SELECT * FROM {name}").fetchall()
-        except Ragged as error:
-            hint = "Mend the lines, or put a header with commas in it into quotes."
-            raise DatabaseError(f"database {self.name!r}: {error}", hint=hint, database=self.name) from None
+        except NoTable as error:
+            raise DatabaseError(f"database {self.name!r}: {error}", hint=error.hint, database=self.name) from None
         except duckdb.Error as error:
             kind, said = error_facts(error)
             said = said if any(file in said for file in table.files) else f"{table.files[0]}: {said}"

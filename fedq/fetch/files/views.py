@@ -24,11 +24,12 @@ _DELIMITERS = ",;|\t"
 _JSON_CHECKED = ("DOUBLE", "HUGEINT", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "TIME")
 
 
-class Ragged(Exception):
-    """The lines of a CSV file have different numbers of fields, so that DuckDB takes each for one field."""
+class NoTable(Exception):
+    """What a file holds is no table, though DuckDB makes one of it; its text says why."""
 
-    def __init__(self, file: str) -> None:
-        super().__init__(f"{file}: its lines have different numbers of fields")
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class _TextColumn:
 
 
 def view_of(cursor: duckdb.DuckDBPyConnection, table: FileTable) -> View:
-    """The view over a table's files as they are now. Raises: duckdb.Error."""
+    """The view over a table's files as they are now. Raises: duckdb.Error, NoTable."""
     if table.format == "parquet":
         return _parquet(cursor, table)
     return _csv(cursor, table) if table.format == "csv" else _json(cursor, table)
@@ -111,7 +112,8 @@ def _csv(cursor: duckdb.DuckDBPyConnection, table: FileTable) -> View:
     source = f"read_csv({_files(table)}{options}{together}{_hive(table)})"
     guesses = {column["name"]: column["type"] for column in sniffed}
     if len(guesses) == 1 and any(character in next(iter(guesses)) for character in _DELIMITERS):
-        raise Ragged(table.files[0])
+        hint = "Mend the lines, or put a header with commas in it into quotes."
+        raise NoTable(f"{table.files[0]}: its lines have different numbers of fields", hint)
     columns = [
         _TextColumn(name, DUCKDB.quote(name), () if name in table.partitions else candidates(guesses.get(name, "")))
         for name, *_ in cursor.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
@@ -131,6 +133,7 @@ def _json(cursor: duckdb.DuckDBPyConnection, table: FileTable) -> View:
     guesses = {name: type_ for name, type_, *_ in described if name not in table.partitions}
     if list(guesses) == ["json"]:  # not objects but bare values
         return View(f"SELECT * FROM read_json({_files(table)}{auto}{_hive(table)})", None)
+    _check_keys(cursor, table, guesses)
     read_as = {name: _json_type(type_) for name, type_ in guesses.items()}
     said = ", ".join(f"{text(name)}: {text(type_)}" for name, type_ in read_as.items())
     source = f"read_json({_files(table)}{_options(columns=f'{{{said}}}')}{_hive(table)})"
@@ -140,6 +143,19 @@ def _json(cursor: duckdb.DuckDBPyConnection, table: FileTable) -> View:
         sql = f"({DUCKDB.quote(name)} ->> '$')" if is_guess else DUCKDB.quote(name)
         columns.append(_TextColumn(name, sql, candidates(guesses[name]) if is_guess else (), is_json=True))
     return _typed(cursor, table, source, columns)
+
+
+def _check_keys(cursor: duckdb.DuckDBPyConnection, table: FileTable, names: Iterable[str]) -> None:
+    """Raises: NoTable for objects with A beside a, which DuckDB calls a_1, a key that is not there to be read."""
+    known = {name.lower() for name in names}
+    if not any(name.rpartition("_")[0].lower() in known and name.rpartition("_")[2].isdigit() for name in names):
+        return
+    sql = f"SELECT DISTINCT unnest(json_keys(json)) FROM read_json_objects({_files(table)})"
+    seen: dict[str, str] = {}
+    for (key,) in cursor.execute(sql).fetchall():
+        if (other := seen.setdefault(key.lower(), key)) != key:
+            message = f"{table.files[0]}: its objects have keys that SQL cannot tell apart: {other!r} and {key!r}"
+            raise NoTable(message, "Rename one of them.")
 
 
 def _json_type(guess: str) -> str:
