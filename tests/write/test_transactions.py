@@ -161,6 +161,22 @@ def test_a_statement_that_would_commit_on_the_way_is_refused(pair: Pair) -> None
     assert pair.counts() == (0, 0)
 
 
+@pytest.mark.parametrize("engine", ["MyISAM", "Aria"])
+def test_a_table_that_keeps_what_failed_is_not_written(pair: Pair, engine: str) -> None:
+    pair.run["my"](f"CREATE TABLE old (id INTEGER PRIMARY KEY) ENGINE = {engine}")
+    pair.run["my"]("INSERT INTO old VALUES (1)")
+    for write in (
+        lambda: pair.fed.write([{"id": number} for number in range(300, 0, -1)], "my.old"),
+        lambda: pair.fed.write([{"id": 1}], "my.old", mode="replace"),
+        lambda: pair.fed.execute("update my.old set id = id + 1"),
+        lambda: pair.fed.execute("delete from my.old where id = 1"),
+    ):
+        with pytest.raises(fedq.NotAllowed, match=f"{engine} has no transactions"):
+            write()
+    assert pair.run["my"]("SELECT * FROM old") == [(1,)]
+    assert pair.fed.execute("insert into old values (2)", native="my").rows == 1
+
+
 def test_a_commit_counts_whatever_happens_to_the_connection_after_it(
     pair: Pair, mariadb: MariaDBServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
-from fedq.catalog.schema import TableSchema
+from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.dialects.mysql import MYSQL, SQL_MODE
 from fedq.errors import ConnectionLost, DatabaseError, FedqError, ReadOnlyError, ValueNotRepresentable
 from fedq.fetch import tabtext
@@ -30,6 +30,7 @@ from fedq.fetch.mysql.errors import READ_ONLY, classify, number_of
 from fedq.fetch.mysql.matching import match_of, may_be_one
 from fedq.fetch.mysql.session import MySQLSession, use_mode
 from fedq.fetch.mysql.source import MySQLSource, settle
+from fedq.fetch.mysql.undoable import check_undoable
 from fedq.fetch.mysql.wire import FULL, length_encoded
 from fedq.fetch.source import Source
 from fedq.fetch.writer import (
@@ -98,6 +99,7 @@ class MySQLWriter:
         self._begin = Begin()
         self._is_prepared = False
         self._has_local = True
+        self._undoable: set[PhysicalTable] = set()
         self._is_running = self._is_stopped = False
         self._kills = 0
 
@@ -164,7 +166,7 @@ class MySQLWriter:
         names = ", ".join(map(MYSQL.quote, data.column_names))
         rows = 0
         for values in outgoing.tuples(data):
-            rows += self._run(f"INSERT INTO {_table(schema)} ({names}) VALUES {values}")
+            rows += self._run(f"INSERT INTO {self._table(schema)} ({names}) VALUES {values}")
         return rows
 
     def _load(self, schema: TableSchema, data: pa.Table) -> int:
@@ -177,7 +179,7 @@ class MySQLWriter:
             if wrapped is not None:
                 sets.append(f"{name} = {wrapped}")
         sql = (
-            f"LOAD DATA LOCAL INFILE 'fedq' INTO TABLE {_table(schema)} CHARACTER SET utf8mb4 "
+            f"LOAD DATA LOCAL INFILE 'fedq' INTO TABLE {self._table(schema)} CHARACTER SET utf8mb4 "
             "FIELDS TERMINATED BY '\t' ENCLOSED BY '' ESCAPED BY '\\' LINES STARTING BY '' TERMINATED BY '\n' "
             f"({', '.join(targets)}){' SET ' + ', '.join(sets) if sets else ''}"
         )
@@ -232,14 +234,14 @@ class MySQLWriter:
         found = 0
         if rest:
             sets = ", ".join(f"t.{MYSQL.quote(name)} = s.{MYSQL.quote(name)}" for name in rest)
-            found = self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}")
+            found = self._run(f"UPDATE {self._table(schema)} t JOIN {stage} ON {match} SET {sets}")
             if found == piece.num_rows:  # an INSERT wants every NOT NULL column, also when it inserts nothing
                 return found
         names = ", ".join(map(MYSQL.quote, piece.column_names))
         chosen = ", ".join(f"s.{MYSQL.quote(name)}" for name in piece.column_names)
         return found + self._run(
-            f"INSERT INTO {_table(schema)} ({names}) SELECT {chosen} FROM {stage} "
-            f"LEFT JOIN {_table(schema)} t ON {match} WHERE t.{MYSQL.quote(first)} IS NULL"
+            f"INSERT INTO {self._table(schema)} ({names}) SELECT {chosen} FROM {stage} "
+            f"LEFT JOIN {self._table(schema)} t ON {match} WHERE t.{MYSQL.quote(first)} IS NULL"
         )
 
     def _keys_there(
@@ -247,7 +249,7 @@ class MySQLWriter:
     ) -> set[tuple[bytes | None, ...]]:
         """The keys of the rows that some rows were written to."""
         names = ", ".join(f"t.{MYSQL.quote(name)}" for name in key)
-        return {tuple(row) for row in self._ask(f"SELECT {names} FROM {_table(schema)} t JOIN {stage} ON {match}")}
+        return {tuple(row) for row in self._ask(f"SELECT {names} FROM {self._table(schema)} t JOIN {stage} ON {match}")}
 
     def update(self, schema: TableSchema, keys: pa.Table, values: pa.Table) -> int:
         """Change the rows of these keys."""
@@ -256,7 +258,7 @@ class MySQLWriter:
         sets = ", ".join(f"t.{MYSQL.quote(name)} = s.v{index}" for index, name in enumerate(values.column_names))
         match = match_of(schema, keys.column_names, data.column_names[: keys.num_columns])
         stages = self._stages(data, size_of_piece(keys, values, _JOINED))
-        return sum(self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {sets}") for stage in stages)
+        return sum(self._run(f"UPDATE {self._table(schema)} t JOIN {stage} ON {match} SET {sets}") for stage in stages)
 
     def delete(self, schema: TableSchema, keys: pa.Table) -> int:
         """Delete the rows of these keys."""
@@ -265,11 +267,11 @@ class MySQLWriter:
             names = ", ".join(MYSQL.quote(name) for name in keys.column_names)
             for piece in slices(keys.combine_chunks(), _KEYS):
                 found = ", ".join(f"({', '.join(row)})" for row in outgoing.literals(piece))
-                rows += self._run(f"DELETE FROM {_table(schema)} WHERE ({names}) IN ({found})")
+                rows += self._run(f"DELETE FROM {self._table(schema)} WHERE ({names}) IN ({found})")
             return rows
         match = match_of(schema, keys.column_names, keys.column_names)
         for stage in self._stages(keys):
-            rows += self._run(f"DELETE t FROM {_table(schema)} t JOIN {stage} ON {match}")
+            rows += self._run(f"DELETE t FROM {self._table(schema)} t JOIN {stage} ON {match}")
         return rows
 
     def change(self, schema: TableSchema, change: Change) -> int:
@@ -280,7 +282,7 @@ class MySQLWriter:
         stage = f"({change.stage} LIMIT {2**64 - 1}) s"
         match = match_of(schema, change.keys, [f"k{index}" for index in range(len(change.keys))])
         if change.is_delete:
-            return self._run(f"DELETE t FROM {_table(schema)} t JOIN {stage} ON {match}")
+            return self._run(f"DELETE t FROM {self._table(schema)} t JOIN {stage} ON {match}")
         sets = [f"t.{MYSQL.quote(name)} = s.v{index}" for index, name in enumerate(change.computed)]
         if (constants := change.constants) is not None:
             self._check(schema, constants)
@@ -288,11 +290,11 @@ class MySQLWriter:
             sets += [
                 f"t.{MYSQL.quote(name)} = {value}" for name, value in zip(constants.column_names, values, strict=True)
             ]
-        return self._run(f"UPDATE {_table(schema)} t JOIN {stage} ON {match} SET {', '.join(sets)}")
+        return self._run(f"UPDATE {self._table(schema)} t JOIN {stage} ON {match} SET {', '.join(sets)}")
 
     def clear(self, schema: TableSchema) -> int:
         """Delete all rows."""
-        return self._run(f"DELETE FROM {_table(schema)}")
+        return self._run(f"DELETE FROM {self._table(schema)}")
 
     def run(self, sql: str) -> int:
         """One statement; the server takes no two."""
@@ -307,6 +309,14 @@ class MySQLWriter:
             )
             selects = [f"SELECT {first}", *("SELECT " + ", ".join(row) for row in rows)]
             yield f"({' UNION ALL '.join(selects)}) s"
+
+    def _table(self, schema: TableSchema) -> str:
+        """The name of a table that may be written."""
+        if schema.table not in self._undoable:
+            check_undoable(self._ask, self.name, schema.table)
+            self._undoable.add(schema.table)
+        name = MYSQL.quote(schema.table.name)
+        return f"{MYSQL.quote(schema.table.schema)}.{name}" if schema.table.schema else name
 
     def _check(self, schema: TableSchema, data: pa.Table) -> None:
         for column, array in zip(columns_of(schema, data), data.columns, strict=True):
@@ -485,8 +495,3 @@ class _Session(MySQLSession):
         """Read no more."""
         if self._ends() and not self._stop_stream():
             self._link.wire.is_broken = True
-
-
-def _table(schema: TableSchema) -> str:
-    name = MYSQL.quote(schema.table.name)
-    return f"{MYSQL.quote(schema.table.schema)}.{name}" if schema.table.schema else name
