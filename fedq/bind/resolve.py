@@ -136,7 +136,7 @@ def _place(text: str, node: exp.Table, catalog: Catalog, lookup: Lookup, placing
         )
         return _Wanted(node, name, entry, database, candidates)
     if forced is not None:
-        return _Wanted(node, name, None, forced, (PhysicalTable(qualifier.name if qualifier else None, name),))
+        return _Wanted(node, name, None, forced, _elsewhere(node, catalog))
     found = lookup.databases_with(PhysicalTable(None, name))
     real = [place for place in found if place[0] != FRAMES] or list(found)
     if len({database for database, _ in real}) > 1:
@@ -148,6 +148,17 @@ def _place(text: str, node: exp.Table, catalog: Catalog, lookup: Lookup, placing
         raise _not_found(text, node, name, lookup, catalog)
     database, physical = real[0]
     return _Wanted(node, name, None, database, (physical,))
+
+
+def _elsewhere(node: exp.Table, catalog: Catalog) -> tuple[PhysicalTable, ...]:
+    """A name as it may be called in a database that it does not name: what names another database is left out."""
+    bare, qualifier = PhysicalTable(None, node.name), node.args.get("db")
+    if qualifier is None:
+        return (bare,)
+    if node.args.get("catalog") is not None:
+        return (PhysicalTable(qualifier.name, node.name), bare)
+    is_database = qualifier.name.lower() in (known.lower() for known in catalog.databases)
+    return (bare,) if is_database else (PhysicalTable(qualifier.name, node.name),)
 
 
 def _place_qualified(text: str, node: exp.Table, catalog: Catalog) -> _Wanted:
