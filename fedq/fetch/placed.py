@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _OUT_FIRST, _OUT_MOST = 1.0, 10.0
 #: PostgreSQL: a replica takes a snapshot away, or a lock, to go on replaying
 _RECOVERY_CONFLICT = ("40001", "40P01")
+#: PostgreSQL: a replica has no rows of unlogged tables, and cannot say where a primary's log stands
+_NOT_IN_RECOVERY = ("0A000", "55000")
 #: MariaDB: no such column, table, function; the definition is another one than in the snapshot
 _MISSING = (1054, 1109, 1146, 1305, 1412)
 #: PostgreSQL: no privilege, no such function, not supported; MariaDB: no such variable, no privilege
@@ -151,11 +153,11 @@ class PlacedSession:
             self._place.fails(lost)
             raise _elsewhere(lost) from lost
         except FedqError as error:
-            is_missing = _is_missing(error)
-            if not self._place.is_replica or not (is_missing or error.facts.get("sqlstate") in _RECOVERY_CONFLICT):
+            is_for_primary = _is_for_primary(error)
+            if not self._place.is_replica or not (is_for_primary or error.facts.get("sqlstate") in _RECOVERY_CONFLICT):
                 raise
             again = _elsewhere(error)
-            again.is_for_primary = is_missing  # it was described there
+            again.is_for_primary = is_for_primary  # it was described there
             raise again from error
 
     def cancel(self) -> None:
@@ -170,9 +172,10 @@ class PlacedSession:
         self._inner.close()
 
 
-def _is_missing(error: FedqError) -> bool:
-    """Whether a server says that it does not have something, or that it is another thing."""
-    return str(error.facts.get("sqlstate")).startswith("42") or error.facts.get("number") in _MISSING
+def _is_for_primary(error: FedqError) -> bool:
+    """Whether a replica says that it does not have something, that it is another thing, or that a replica cannot."""
+    state = str(error.facts.get("sqlstate"))
+    return state.startswith("42") or state in _NOT_IN_RECOVERY or error.facts.get("number") in _MISSING
 
 
 def will_not_say(error: DatabaseError) -> bool:

@@ -129,6 +129,21 @@ def test_a_token_carries_it_to_another_federation(shop: Shop) -> None:
         shop.cluster.thaw(0)
 
 
+def test_what_replicas_do_not_have_at_all_is_read_at_the_primary(shop: Shop) -> None:
+    if shop.kind == "mariadb":
+        pytest.skip("MariaDB's replicas have every table")
+    shop.sql("CREATE UNLOGGED TABLE carts (id INT PRIMARY KEY)")
+    shop.sql("INSERT INTO carts VALUES (7)")
+    shop.cluster.wait()
+    fed = shop.connect()
+    for found in (
+        fed.query("select id from carts"),
+        fed.query("select id from carts", native="shop"),
+        fed.query("select id from carts where pg_current_wal_lsn() is not null", native="shop"),
+    ):
+        assert (found.scalar(), place(found)) == (7, "primary")
+
+
 @pytest.mark.parametrize(
     "token", ["", "{}", '{"version": 2, "databases": {}}', '{"version": 1, "databases": {"shop": {}}}', 7]
 )
