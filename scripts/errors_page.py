@@ -71,13 +71,17 @@ def _section(kind: type[BaseException]) -> str:
         lines.append(f"\n**Do:** {advice.strip()}")
     bases = [f"`{base.__name__}`" for base in kind.__bases__ if base.__module__ in ("builtins", errors.__name__)]
     if also := [base for base in bases if base not in ("`FedqError`", "`FedqWarning`")]:
-        lines.append(f"\nIt is also a {' and a '.join(also)}.")
+        lines.append(f"\nIt is also {' and '.join(map(_with_article, also))}.")
     if kind.__name__ not in _used():
         lines.append("\nThis version never raises it.")
     return "\n".join(lines) + "\n"
 
 
 @functools.cache
+def _with_article(name: str) -> str:
+    return f"{'an' if name.strip('`')[0] in 'AEIOU' else 'a'} {name}"
+
+
 def _used() -> set[str]:
     """Every name that the package's code mentions outside the file that defines the errors."""
     names = set()
