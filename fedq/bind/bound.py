@@ -17,7 +17,7 @@ from fedq.bind.scope import ORIGIN, Block, Occurrence, Scopes, base_tables
 from fedq.catalog.model import Catalog
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery
-from fedq.sql import Edit, apply_edits, every, exp, span_of, tokenize
+from fedq.sql import Edit, apply_edits, every, exp, first, span_of, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def bind(
     has_files = catalog.policy.local_files == "allow"
     check_allowed(text, tree, has_files=has_files)
     nodes = [node for node in base_tables(tree) if not reads_file(text, node)]
-    tables = resolve_tables(text, nodes, catalog, lookup, placing)
+    tables = resolve_tables(text, nodes, catalog, lookup, placing, has_choice=_sums_products(tree))
     same = known.get(text) if known is not None else None
     if same is not None and _are_same([occurrence.table for occurrence in same.occurrences], tables):
         return replace(same, params=values)
@@ -107,6 +107,11 @@ def bind(
     if known is not None:
         known[text] = bound
     return bound
+
+
+def _sums_products(tree: exp.Expr) -> bool:
+    """Whether a sum of products is asked for, which may be made of the sums of groups."""
+    return any(first(one, exp.Mul) is not None for one in every(tree, exp.Sum))
 
 
 def _are_same(known: Sequence[BoundTable], tables: Sequence[BoundTable]) -> bool:

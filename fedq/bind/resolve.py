@@ -30,8 +30,13 @@ class Lookup(Protocol):
     def databases_with(self, table: PhysicalTable) -> Sequence[tuple[str, PhysicalTable]]:
         """Every database that has a table of this name (and schema, when given), with its exact name there."""
 
-    def describe(self, tables: Sequence[tuple[str, PhysicalTable]]) -> Sequence[TableSchema | None]:
-        """(database, table) pairs as they are now; None where there is no such table."""
+    def describe(
+        self, tables: Sequence[tuple[str, PhysicalTable]], *, has_choice: bool
+    ) -> Sequence[TableSchema | None]:
+        """(database, table) pairs as they are now; None where there is no such table.
+
+        `has_choice`: whether a plan depends on what their values are, be it one table.
+        """
 
     def known_names(self) -> Sequence[str]:
         """Table names for suggestions."""
@@ -102,12 +107,21 @@ class _Wanted:
 
 
 def resolve_tables(
-    text: str, nodes: Sequence[exp.Table], catalog: Catalog, lookup: Lookup, placing: Placing
+    text: str,
+    nodes: Sequence[exp.Table],
+    catalog: Catalog,
+    lookup: Lookup,
+    placing: Placing,
+    *,
+    has_choice: bool = False,
 ) -> list[BoundTable]:
-    """The table each node means, in order. Raises: TableNotFound, AmbiguousTable, CatalogError."""
+    """The table each node means, in order; `has_choice` as in `Lookup`.
+
+    Raises: TableNotFound, AmbiguousTable, CatalogError.
+    """
     wanted = [_place(text, node, catalog, lookup, placing) for node in nodes]
     pairs = list(dict.fromkeys((want.database, table) for want in wanted for table in want.candidates))
-    described = dict(zip(pairs, lookup.describe(pairs), strict=True))
+    described = dict(zip(pairs, lookup.describe(pairs, has_choice=has_choice), strict=True))
     bound = []
     for want in wanted:
         schema = next((found for table in want.candidates if (found := described[want.database, table])), None)

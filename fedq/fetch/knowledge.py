@@ -3,7 +3,8 @@
     a query over several databases   no statistics yet: they are read at once, side by side, for at most two seconds
                                      older than a minute: the old ones serve, new ones are read behind the query's back
     a query over one database        as above, but never waited for
-    a query over one table           none: there is nothing to choose
+    a query over one table           none: there is nothing to choose; of many rows whose products are summed, they are
+                                     waited for as those of several databases
     files                            at once, in the query's own thread: nothing may hold a file when the query is over
 
 A failure is "unknown" until the minute is over: what is wrong with a database, its read will say.

@@ -22,6 +22,7 @@ from fedq.fetch.positions import Ledger, Reading
 from fedq.fetch.replicas import ReplicatedSource
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Position
+from fedq.plan.estimate import MANY_ROWS
 
 _CLASSES = {
     "postgres": ("fedq.fetch.postgres.source", "PostgresSource"),
@@ -143,12 +144,16 @@ class Sources:
 
         It is kept for a minute. None where nothing is known, or was not within two seconds; never an error.
         """
-        local = [name for name in wanted if self._databases[name].kind in _LOCAL]
+        local = [name for name in wanted if self.is_local(name)]
         return self._knowledge.of(wanted, self.__getitem__, is_waiting=is_waiting, local=local)
 
     def link(self, database: str) -> Link | None:
         """How far away a database is, as measured so far; None before anything was."""
-        return self._links.of(database, is_local=self._databases[database].kind in _LOCAL)
+        return self._links.of(database, is_local=self.is_local(database))
+
+    def is_local(self, database: str) -> bool:
+        """Whether a database is read in this process."""
+        return self._databases[database].kind in _LOCAL
 
     def observe(self, database: str, size: int, seconds: float) -> None:
         """Learn from a pull: so many bytes arrived in so many seconds."""
@@ -207,9 +212,11 @@ class QueryLookup:
             raise failures[0]
         return places
 
-    def describe(self, tables: Sequence[tuple[str, PhysicalTable]]) -> Sequence[TableSchema | None]:
-        """Each table as it is now, with its statistics where there is a plan to choose; databases are asked side by
-        side."""
+    def describe(
+        self, tables: Sequence[tuple[str, PhysicalTable]], *, has_choice: bool = False
+    ) -> Sequence[TableSchema | None]:
+        """Each table as it is now, with its statistics where there is a plan to choose, as there always is between
+        several; databases are asked side by side."""
         missing: dict[str, list[PhysicalTable]] = {}
         for name, table in tables:
             if (name, table) not in self._known:
@@ -221,25 +228,32 @@ class QueryLookup:
                     raise answer
                 assert isinstance(answer, Sequence)
                 self._known.update({(name, table): schema for table, schema in zip(wanted, answer, strict=True)})
-        return self._with_statistics(tables)
+        return self._with_statistics(tables, has_choice=has_choice)
 
     def _ask(self, name: str, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
         if name in self._extra:
             return self._extra[name].describe(tables)
         return self._sources.describe(name, tables)
 
-    def _with_statistics(self, pairs: Sequence[tuple[str, PhysicalTable]]) -> Sequence[TableSchema | None]:
-        """The descriptions. Statistics are asked for where there are several tables, and waited for where these are of
-        several databases: one database plans its own joins."""
+    def _with_statistics(
+        self, pairs: Sequence[tuple[str, PhysicalTable]], *, has_choice: bool
+    ) -> Sequence[TableSchema | None]:
+        """The descriptions. Statistics are asked for where there is a choice, and waited for where several databases
+        or many rows make it worth it: one database plans its own joins."""
         found = [self._known[pair] for pair in pairs]
         there = {(name, schema.table): schema for (name, _), schema in zip(pairs, found, strict=True) if schema}
         wanted: dict[str, list[TableSchema]] = {}
         for (name, _), schema in there.items():
             if name not in self._extra:
                 wanted.setdefault(name, []).append(schema)
-        if len(there) < 2 or not wanted:
+        has_choice = has_choice and any(
+            (schema.rows or 0.0) >= MANY_ROWS and not self._sources.is_local(name)
+            for name, schemas in wanted.items()
+            for schema in schemas
+        )
+        if not wanted or not (has_choice or len(there) > 1):
             return found
-        known = self._sources.statistics(wanted, is_waiting=len({name for name, _ in there}) > 1)
+        known = self._sources.statistics(wanted, is_waiting=has_choice or len({name for name, _ in there}) > 1)
         return [
             schema and replace(schema, statistics=known.get((name, schema.table)))
             for (name, _), schema in zip(pairs, found, strict=True)

@@ -22,13 +22,15 @@ from fedq.plan.selectivity import Resolve, distinct, share, share_of
 from fedq.sql import exp
 
 __all__ = [
-    "LOCAL", "UNKNOWN_LINK", "UNKNOWN_ROWS", "Estimate", "distinct", "filtered", "group_rows",
+    "LOCAL", "MANY_ROWS", "UNKNOWN_LINK", "UNKNOWN_ROWS", "Estimate", "distinct", "filtered", "group_rows",
     "key_seconds", "key_share", "pull_seconds", "share", "share_of", "table_estimate", "table_rows",
     "width",
 ]  # fmt: skip
 
 #: rows assumed where a database has no statistics
 UNKNOWN_ROWS = 100_000.0
+#: rows whose computing takes longer than to ask what their values are
+MANY_ROWS = 50_000.0
 #: different values assumed of a column that is grouped by and not known
 UNKNOWN_DISTINCT = 200.0
 #: rows assumed for each key where it is not known how often a value comes

@@ -84,6 +84,9 @@ _GROUPS = """
 2 | select count(*) as c0, a.{k} as c1 from {t} a group by c1
 2 | select a.{k} as {k}, count(*) as c1 from {t} a {left} {t} b using ({k}) group by {k}
 2 | select a.m + a.p as c0, sum(a.m + a.p) as c1 from {t} a where a.m < 1000 group by a.m + a.p
+3 | select a.{k} as c0, sum(a.m * (1 - a.p)) as c1, sum(a.m * (1 - a.p) * (1 + a.p)) as c2 from {t} a{where:a} group by a.{k}
+4 | select sum(a.m * a.p * (1 - a.p)) as c0, sum(a.m * (a.p - 1)) as c1, count(a.{k}) as c2, sum(a.p) as c3 from {t} a{where:a}
+3 | select a.p as c0, sum(a.p * (2 * a.m - a.h)) as c1, min(a.m) as c2 from {t} a group by a.p
 1 | select sum(x.c0) as c0 from (select {distinct}a.{n} as c0 from {t} a{where:a} limit 100) x
 2 | select count(*) as c0, count(a.{k}) as c1 from {t} a, {t} b where a.{k} {cmp} b.{k}
 2 | select max(x.n) as c0, count(*) as c1 from (select count(*) as n from {t} a group by a.{k}) x
@@ -368,6 +371,10 @@ _FAILING = """
 2 | select a.id as c0, a.t + 1000000 as c1 from {t} a
 """
 _LAZILY_FAILING = """
+3 | select a.{k} as c0, sum(a.m * (1 - a.p)) as c1, sum(a.m * (1 - a.p) * (1 + a.h)) as c2 from {t} a{where:a} group by a.{k}
+3 | select a.{k} as c0, sum(a.p * (1 - a.h) * (a.h + 2)) as c1, count(a.h) as c2 from {t} a{where:a} group by 1 having sum(a.p * (1 - a.h)) is not null
+4 | select sum(a.m * a.p * (1 - a.p)) filter (where {p:a}) as c0, sum(a.m * (a.p - 1)) as c1, count(a.{k}) as c2, sum(a.p) as c3 from {t} a{where:a}
+3 | select a.h as c0, sum(a.u * (a.h + 1) * a.p) as c1, avg(a.h) as c2 from {t} a{where:a} group by a.h
 1 | select a.id as c0 from {t} a where a.k + 1 > 0 and {p:a}
 2 | select a.id as c0, a.k + b.k as c1 from {t} a {left} {t} b on {link:ab}{where:a}
 2 | select a.id as c0, case when a.u < 100 then a.u * a.u end as c1 from {t} a where a.k * 2 > 1 or {p:a}

@@ -14,15 +14,16 @@ from dataclasses import dataclass, field, replace
 
 from fedq.plan.block.aggregates import aggregate, is_aggregate
 from fedq.plan.block.exactly import exactly, grouped, keeps_value, sorted_by
+from fedq.plan.block.fold import Block, Folded, fold_products
 from fedq.plan.block.limits import limit_of
 from fedq.plan.block.sources import From
-from fedq.plan.block.statement import Found, Item, Names, Scope, Source, Statement, Written, source_of_query
+from fedq.plan.block.statement import Found, Item, Key, Names, Scope, Source, Statement, Written, source_of_query
 from fedq.plan.block.subqueries import predicate, scalar
 from fedq.plan.block.windows import window
 from fedq.plan.constants import NotPushed
 from fedq.plan.speaker import Speaker
 from fedq.plan.values import Said, say
-from fedq.sql import copied, every, exp, first, nodes
+from fedq.sql import copied, every, exp, first, nodes, render
 
 _REFUSED = ("laterals", "sample", "connect", "into", "locks", "prewhere", "match", "qualify", "cluster", "distribute")
 #: rows that may be read again for each row of another table
@@ -47,9 +48,10 @@ class _Select:
     select: exp.Select
     statement: Statement
     scope: Scope
-    keys: list[tuple[str, Said]] = field(default_factory=list)
-    """What is grouped by: the value's own SQL, and the value by which the database groups."""
+    keys: list[Key] = field(default_factory=list)
     is_grouped: bool = False
+    folded: Folded | None = None
+    """The groups of its rows that it is asked of, where that is less work."""
     items: list[Item] = field(default_factory=list)
 
     def write(self) -> Written:
@@ -58,7 +60,11 @@ class _Select:
         source = sources.write(self.select)
         condition = self.select.args.get("where")
         where = [self._exact(condition.this, self._speaker())] if condition is not None else []
+        where += sources.extra
         self.is_grouped = self.select.args.get("group") is not None or self._has_aggregate()
+        self._find_keys()
+        if self.is_grouped and (folded := self._fold(source, where)) is not None:
+            source, where, self.folded, self.keys = folded.source, [], folded, list(folded.keys)
         group = self._group()
         self.items = list(self._items())
         having = self._having()
@@ -69,7 +75,7 @@ class _Select:
         written = Written(
             tuple(self.items),
             source,
-            (*where, *sources.extra),
+            tuple(where),
             " ".join(part for part in (group or distinct_group, having) if part),
             is_distinct,
             is_one_row=rows == 1 or (self.is_grouped and self.select.args.get("group") is None),
@@ -105,17 +111,15 @@ class _Select:
         return replace(
             plain,
             resolve=self._after_grouping if self.is_grouped else scope.find,
-            aggregate_of=lambda node: aggregate(node, self._speaker(), scope),
+            aggregate_of=self._aggregate,
         )
 
     def _after_grouping(self, node: exp.Column) -> Found | None:
         found = self.scope.find(node)
         if found is None:
             return None
-        key = next((key for sql, key in self.keys if sql == found[0]), None)
-        if key is None:
-            return None
-        return (key.sql, key.column) if keeps_value(self.statement.dialect) else found
+        key = next((key for key in self.keys if key.sql == found[0]), None)
+        return None if key is None else (key.value.sql, key.value.column)
 
     def _exact(self, node: exp.Expr, speaker: Speaker) -> str:
         """A condition as it is sent; its parts one by one, so that the reason names the one that cannot be."""
@@ -152,7 +156,7 @@ class _Select:
         if isinstance(node, exp.Window):
             return window(node, self._speaker(has_aggregates=True))
         if is_aggregate(node):
-            return aggregate(node, self._speaker(), self.scope)
+            return self._aggregate(node)
         if self.is_grouped and not isinstance(node, exp.Column) and (key := self._key_of(node)) is not None:
             return key
         return say(node, self._speaker(has_aggregates=True))
@@ -165,8 +169,15 @@ class _Select:
             said = say(node, self._speaker())
         except NotPushed:
             return None
-        key = next((key for sql, key in self.keys if sql == said.sql), None)
-        return key if key is None or keeps_value(self.statement.dialect) else said
+        return next((key.value for key in self.keys if key.sql == said.sql), None)
+
+    def _aggregate(self, node: exp.Expr) -> Said:
+        """An aggregate's value. Raises: NotPushed."""
+        if self.folded is None:
+            return aggregate(node, self._speaker(), self.scope)
+        if (said := self.folded.values.get(render(node))) is None:
+            raise NotPushed(f"{render(node)} is computed by the local engine")
+        return said
 
     # outputs
 
@@ -202,10 +213,10 @@ class _Select:
     def _grouped_star(self, found: Found) -> Said:
         if not self.is_grouped:
             return Said(*found)
-        key = next((key for sql, key in self.keys if sql == found[0]), None)
+        key = next((key for key in self.keys if key.sql == found[0]), None)
         if key is None:
             raise NotPushed("a star beside groups is settled by the local engine")
-        return key if keeps_value(self.statement.dialect) else Said(*found)
+        return key.value
 
     def _starred(self, projection: exp.Expr) -> Sequence[Source]:
         if isinstance(projection, exp.Column):
@@ -231,10 +242,11 @@ class _Select:
         """Whether an output or HAVING is made of all rows."""
         return any(is_aggregate(part) for place in (*self.select.expressions, having) for part in own_parts(place))
 
-    def _group(self) -> str:
+    def _find_keys(self) -> None:
+        """What the block groups by. Raises: NotPushed."""
         group = self.select.args.get("group")
         if group is None:
-            return ""
+            return
         if any(group.args.get(key) for key in _GROUPINGS):
             raise NotPushed("grouping sets are computed by the local engine")
         if group.args.get("all"):
@@ -248,9 +260,17 @@ class _Select:
             if not any(isinstance(part, exp.Column) for part in own_parts(node)):
                 raise NotPushed("a group of a constant is made by the local engine")
             said = say(node, self._speaker())
-            self.keys.append((said.sql, grouped(said, self.statement.dialect)))
-        keys = dict.fromkeys(key.sql for _, key in self.keys)
+            by = grouped(said, self.statement.dialect)
+            self.keys.append(Key(said.sql, by, by if keeps_value(self.statement.dialect) else said))
+
+    def _group(self) -> str:
+        keys = dict.fromkeys(key.by.sql for key in self.keys)
         return f"GROUP BY {', '.join(keys)}" if keys else ""
+
+    def _fold(self, source: str, where: list[str]) -> Folded | None:
+        """The rows in closer groups, where that is less work."""
+        block = Block(self.select, self.statement, self.scope, self._speaker(), self.keys, source, tuple(where))
+        return fold_products(block)
 
     def _named(self, node: exp.Expr, *, is_order: bool) -> exp.Expr:
         """What a GROUP BY or ORDER BY item means: an output by position or name, or an expression."""

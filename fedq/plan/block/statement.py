@@ -45,6 +45,18 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """One value by which a block groups."""
+
+    sql: str
+    """How it is said before grouping."""
+    by: Said
+    """By what the database groups, so that the groups are DuckDB's."""
+    value: Said
+    """The value of a group."""
+
+
+@dataclass(frozen=True, slots=True)
 class Written:
     """A query in the database's words, as parts."""
 
