@@ -53,11 +53,13 @@ class Remembered(QueryLookup):
         super().__init__(sources, {})
         self._answers: dict[Any, Any] = {}
 
-    def describe(self, tables: Sequence[tuple[str, PhysicalTable]]) -> Sequence[TableSchema | None]:
+    def describe(
+        self, tables: Sequence[tuple[str, PhysicalTable]], *, has_choice: bool = False
+    ) -> Sequence[TableSchema | None]:
         """The tables as they were."""
-        key = tuple(tables)
+        key = tuple(tables), has_choice
         if key not in self._answers:
-            self._answers[key] = super().describe(tables)
+            self._answers[key] = super().describe(tables, has_choice=has_choice)
         found: Sequence[TableSchema | None] = self._answers[key]
         return found
 
