@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from importlib import import_module
 from typing import cast
+from urllib.parse import urlsplit
 
 from fedq import forks
 from fedq.catalog.model import Catalog, Database
@@ -40,7 +41,9 @@ _REPLICATED = ("postgres", "mysql")
 _REPLICA_PATIENCE = 3.0
 
 
-def open_source(database: Database, learned: Callable[[str], None], ledger: Ledger) -> Source:
+def open_source(
+    database: Database, learned: Callable[[str], None], ledger: Ledger, beside: Sequence[str] = ()
+) -> Source:
     """The source of one database; nothing connects yet. `learned` is told each secret when it is read."""
     primary = _open_server(database, learned)
     if not database.replicas or database.kind not in _REPLICATED:
@@ -50,7 +53,7 @@ def open_source(database: Database, learned: Callable[[str], None], ledger: Ledg
         _open_server(replace(database, url=url, password=database.password_of(at), options=options), learned)
         for at, url in enumerate(database.replicas)
     ]
-    return ReplicatedSource(cast(Server, servers[0]), [cast(Server, each) for each in servers[1:]], ledger)
+    return ReplicatedSource(cast(Server, servers[0]), [cast(Server, each) for each in servers[1:]], ledger, beside)
 
 
 def _open_server(database: Database, learned: Callable[[str], None]) -> Source:
@@ -65,6 +68,12 @@ def _open_server(database: Database, learned: Callable[[str], None]) -> Source:
         return secret
 
     return make(database, _password)
+
+
+def _server_of(database: Database) -> tuple[str, str, int | None] | None:
+    """Kind, host and port of what keeps a position; None for everything else."""
+    parts = urlsplit(database.url)
+    return (database.kind, parts.hostname, parts.port) if database.kind in _REPLICATED and parts.hostname else None
 
 
 class Sources:
@@ -93,7 +102,9 @@ class Sources:
     def __getitem__(self, name: str) -> Source:
         with self._lock:
             if name not in self._open:
-                self._open[name] = open_source(self._databases[name], self._secrets.add, self.ledger)
+                self._open[name] = open_source(
+                    self._databases[name], self._secrets.add, self.ledger, self._beside(name)
+                )
             return self._open[name]
 
     def reading(self, name: str, reading: Reading) -> Source:
@@ -116,8 +127,15 @@ class Sources:
 
     def wrote(self, name: str, position: Position | None) -> None:
         """A commit was sent; None where its position, or whether it was done, is not known."""
-        if position is not None or isinstance(self._open.get(name), ReplicatedSource):
+        if position is not None or any(self._databases[each].replicas for each in (name, *self._beside(name))):
             self.ledger.wrote(name, position)
+
+    def _beside(self, name: str) -> list[str]:
+        """The other databases whose primary is the same server: what is written through one name is read through
+        another."""
+        server = _server_of(self._databases[name])
+        others = [other for other in self._databases.values() if other.name != name]
+        return [other.name for other in others if server is not None and _server_of(other) == server]
 
     def masked(self, text: str) -> str:
         """A text without any secret that was read so far."""

@@ -40,8 +40,9 @@ _SLOWEST = 10.0
 class ReplicatedSource:
     """One database: its primary and its replicas. Thread-safe."""
 
-    def __init__(self, primary: Server, replicas: Sequence[Server], ledger: Ledger) -> None:
-        self.name, self._ledger = primary.name, ledger
+    def __init__(self, primary: Server, replicas: Sequence[Server], ledger: Ledger, beside: Sequence[str] = ()) -> None:
+        """`beside`: the names of other databases whose primary is the same server."""
+        self.name, self._ledger, self._beside = primary.name, ledger, beside
         self.primary = Place("primary", primary, is_replica=False)
         self._replicas = [Place(f"replica{at}", each, is_replica=True) for at, each in enumerate(replicas, 1)]
         self._samples: deque[tuple[float, Position]] = deque(maxlen=256)
@@ -92,11 +93,12 @@ class ReplicatedSource:
             is_lost_track |= self._ledger.unknown(self.name) is not None
         if reading.is_from_primary:
             return self._open_primary(timeout, started, None)
-        if is_lost_track:
+        beside, is_unknown_beside = self._written_beside(reading)
+        if is_lost_track or is_unknown_beside:
             known = self._ledger.floor(self.name) if reading.freshness == "session" else None
             return self._open_primary(timeout, started, [floor for floor in (after, known) if floor], is_only=True)
         floors = [floor for floor in (after, self._floor(reading)) if floor is not None]
-        is_enough = self._enough(floors, reading)
+        is_enough = self._enough([*floors, *beside], reading)
         for place in self._in_order():
             session = self._try(place, is_enough, 0.0 if place.is_late else WAIT, timeout, started)
             if session is not None:
@@ -112,6 +114,17 @@ class ReplicatedSource:
         if reading.bound is not None:
             return self._sample(reading.bound)
         return self._ledger.floor(self.name) if reading.freshness == "session" else None
+
+    def _written_beside(self, reading: Reading) -> tuple[list[Position], bool]:
+        """What a replica must contain because it was written or seen under another name of the same server, and whether
+        some of it has no known position. The primary has it in any case."""
+        found: list[Position | None] = [reading.after[name] for name in self._beside if name in reading.after]
+        is_unknown = None in found
+        if reading.freshness == "session":
+            found += [self._ledger.floor(name) for name in self._beside]
+            is_unknown |= any(self._ledger.unknown(name) is not None for name in self._beside)
+        known = [position for position in found if position is not None]
+        return [position for position in known if _may_be_of(position, self._lineage)], is_unknown
 
     def _sample(self, bound: float) -> Position:
         """A position that the primary had, and not longer than `bound` seconds ago. Raises: StaleReplicaError."""
@@ -356,6 +369,11 @@ def _is_of(position: Position, lineage: Position | None) -> bool:
     if position.engine == "postgresql":
         return position.identity == lineage.identity
     return gtids(position.position).keys() >= gtids(lineage.position).keys()
+
+
+def _may_be_of(position: Position, lineage: Position | None) -> bool:
+    """Whether a position can be one of this cluster: a pooler leads from one address to several."""
+    return lineage is None or lineage.engine != "postgresql" or position.identity == lineage.identity
 
 
 def _shown(position: Position) -> str:

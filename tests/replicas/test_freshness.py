@@ -97,6 +97,29 @@ def test_a_read_after_a_write_sees_it_with_all_replicas_frozen(shop: Shop) -> No
             shop.cluster.thaw(number)
 
 
+def test_what_is_written_through_one_name_is_read_through_another(shop: Shop) -> None:
+    """Two entries of one server, such as one per role: the first has replicas, both frozen."""
+    catalog = shop.catalog()
+    entry = catalog["databases"]["shop"]
+    catalog["databases"]["desk"] = {"url": entry["url"], "password": entry["password"]}
+    catalog["tables"] = {"items": "shop"}
+    fed = fedq.connect(catalog)
+    other = fedq.connect(catalog)
+    for number in (0, 1):
+        shop.cluster.freeze(number)
+    try:
+        assert fed.query("select n from items where id = 1", freshness="any").sources[0].role == "replica"
+        fed.execute("update items set n = 77 where id = 1", using="desk")
+        assert fed.query("select n from items where id = 1").scalar() == 77
+        assert other.query("select n from items where id = 1").scalar() != 77  # nobody told it
+        assert other.query("select n from items where id = 1", after=fed.token()).scalar() == 77
+    finally:
+        for number in (0, 1):
+            shop.cluster.thaw(number)
+        fed.close()
+        other.close()
+
+
 def test_what_was_seen_is_never_unseen(shop: Shop) -> None:
     fed = shop.connect()
     shop.cluster.freeze(0)
