@@ -152,9 +152,9 @@ def test_a_parameter_keeps_its_type_where_one_duckdb_answers_whole(places: Place
     assert [str(field.type) for field in actual.schema] == [str(field.type) for field in expected.schema]
 
 
-@pytest.mark.parametrize("sql", ["select s from ends where s in $p", "select s from ends where $p = s or s not in $p"])
-def test_a_text_with_a_nul_behind_in_is_no_list(places: Places, sql: str) -> None:
-    """`s in 'text'` looks into a text; with a NUL in it, it was written in parentheses, which make a list."""
+@pytest.mark.parametrize("sql", ["select s from ends where s in ($p)", "select s from ends where contains($p, s)"])
+def test_a_text_with_a_nul_is_a_text_wherever_it_stands(places: Places, sql: str) -> None:
+    """It was written in parentheses, which make a list behind IN."""
     places.define("ends", "s VARCHAR", [("a",), ("",), ("x",), ("a\0b",)])
     places.put("ends", "duckdb")
     expected = places.oracle.sql(sql, params={"p": "a\0b"}).to_arrow_table()
