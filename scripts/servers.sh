@@ -1,6 +1,11 @@
 #!/bin/sh
-# Installs PostgreSQL, MariaDB and PgBouncer for the tests where that can be done (root and apt). Never fails: what is
-# missing after this is skipped, counted and printed by the tests. PostgreSQL also comes as a wheel, with the extra `test`.
+# Installs PostgreSQL, MariaDB, PgBouncer and a browser for the tests where that can be done (root and apt). Never fails:
+# what is missing after this is skipped, counted and printed by the tests. PostgreSQL also comes as a wheel, with the
+# extra `test`.
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null && ! command -v chromium >/dev/null; then
+    echo "==> installing chromium, which shows what a notebook's page makes of a result"
+    sh scripts/apt.sh chromium || echo "==> could not install chromium; the test that needs it is skipped and counted"
+fi
 missing=
 [ -n "${FEDQ_PGBIN:-}" ] || command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
     missing=postgresql
