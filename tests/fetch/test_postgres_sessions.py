@@ -462,6 +462,20 @@ def test_the_server_is_killed_in_mid_pull_and_comes_back(postgres_victim: Postgr
         assert one(source) == 1  # none of the three old connections is handed out
 
 
+def test_a_question_on_a_connection_that_was_cut_a_moment_ago(
+    url: str, source: PostgresSource, postgres: PostgresServer, database: str
+) -> None:
+    with postgres.connect(url) as other:
+        other.execute("CREATE TABLE asked (id int)")
+    described(source, "asked")
+    with postgres.connect(url) as other:
+        other.execute("ALTER TABLE asked ADD x int")
+    source._running()[0].post(lambda: time.sleep(0.5))  # the loop will not notice before it is asked
+    end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}' AND pid <> pg_backend_pid()"
+    postgres.sql(end.format(database), admin=True)
+    assert [column.name for column in described(source, "asked").columns] == ["id", "x"]
+
+
 @pytest.mark.parametrize("pause", [0.0, 0.5], ids=["at once", "while the copy waits for its reader"])
 def test_close_ends_everything(url: str, postgres: PostgresServer, database: str, pause: float) -> None:
     before = threading.active_count()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
-from fedq.errors import ConnectionFailed, DriverMissing
+from fedq.errors import ConnectionFailed, ConnectionLost, DriverMissing
 from fedq.fetch.pools import Pool
 from fedq.fetch.positions import Behind, Stand, wait_until
 from fedq.fetch.postgres.loopthread import LoopThread
@@ -264,6 +264,15 @@ class PostgresSource:
             parts[2].give(connection, is_usable=is_usable and not connection.is_closed)
 
     def _ask(self, question: Callable[[PostgresConnection], Coroutine[Any, Any, T]]) -> T:
+        """The answer; asked once more where the connection was cut so shortly before that nobody had noticed yet."""
+        try:
+            return self._ask_once(question)
+        except ConnectionLost as lost:
+            if isinstance(lost.__cause__, TimeoutError):  # a server that does not answer was waited for long enough
+                raise
+            return self._ask_once(question)
+
+    def _ask_once(self, question: Callable[[PostgresConnection], Coroutine[Any, Any, T]]) -> T:
         connection, is_usable = self._take(), False
         try:
             answer = connection.thread.call(_asked(question, connection), self._target.connect_timeout)
