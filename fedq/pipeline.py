@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 T = TypeVar("T")
+#: seconds that queries have to end when a federation is closed
+_LAST_CALLS = 2.0
 #: times a query is run again elsewhere, before it is read at primaries
 READ_AGAIN = 3
 
@@ -78,7 +80,11 @@ class Pipeline:
         return self._conduct(call, _reached)
 
     def close(self) -> None:
-        """Give back what was kept for planning."""
+        """Stop every call that is running, and give back what was kept for planning."""
+        self.cancel()
+        deadline = time.monotonic() + _LAST_CALLS
+        while self._runs and time.monotonic() < deadline:
+            time.sleep(0.01)
         self._binder.close()
 
     def cancel(self) -> None:
@@ -141,7 +147,7 @@ class Pipeline:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""
         bench = self._engine.bench()
         find = lambda name: call.extra[name] if name in call.extra else self._sources.reading(name, call.reading)
-        run = Run(find, bench, call.limits, call.listener)
+        run = Run(find, bench, call.limits, call.listener, seats=self._sources.seats)
 
         def _work() -> T:
             try:

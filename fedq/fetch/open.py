@@ -19,8 +19,10 @@ from fedq.catalog.statistics import Link, TableStatistics
 from fedq.errors import ConnectionFailed, DriverMissing, FedqError
 from fedq.fetch.knowledge import Knowledge, Links, Place
 from fedq.fetch.placed import Server
+from fedq.fetch.pools import POOL_SIZE
 from fedq.fetch.positions import Ledger, Reading
 from fedq.fetch.replicas import ReplicatedSource
+from fedq.fetch.seats import Seats
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Position
 from fedq.plan.estimate import MANY_ROWS
@@ -35,6 +37,8 @@ _CLASSES = {
 }
 #: kinds that are read in this process
 _LOCAL = ("sqlite", "duckdb", "files")
+#: kinds that are opened as often as it takes
+_POOLLESS = ("duckdb", "files")
 #: kinds whose replicas can be asked how far they are; of others the primary is read
 _REPLICATED = ("postgres", "mysql")
 #: seconds to connect to a replica: there are others
@@ -93,6 +97,13 @@ class Sources:
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
         self._knowledge, self._links = Knowledge(), Links()
+        self.seats = Seats(
+            {
+                name: int(database.options.get("max_connections", POOL_SIZE))
+                for name, database in self._databases.items()
+                if database.kind not in _POOLLESS
+            }
+        )
 
     def begin_in_child(self) -> None:
         """A forked child opens every database for itself."""

@@ -14,13 +14,21 @@ from fedq.errors import ConnectionFailed
 from fedq.undo import unless_done
 
 C = TypeVar("C")
+#: connections of one database, where the catalog has no `max_connections`
+POOL_SIZE = 4
 
 
 class Pool(Generic[C]):
     """Connections of one database. Thread-safe."""
 
     def __init__(
-        self, name: str, *, connect: Callable[[], C], close: Callable[[C], None], size: int = 4, wait: float = 30.0
+        self,
+        name: str,
+        *,
+        connect: Callable[[], C],
+        close: Callable[[C], None],
+        size: int = POOL_SIZE,
+        wait: float = 30.0,
     ) -> None:
         self._name, self._connect, self._close = name, connect, close
         self._size, self._wait = size, wait

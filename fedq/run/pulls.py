@@ -19,6 +19,7 @@ from fedq.errors import FedqError, PullTooLarge, QueryCancelled
 from fedq.events import Finished, Joining, Listener, Received, Sent, Shipped
 from fedq.fetch.arrow import type_of
 from fedq.fetch.placed import PlacedSession, Served
+from fedq.fetch.seats import Seats
 from fedq.join.duckdb import Bench
 from fedq.plan.nodes import Actual, Fetch, Plan
 from fedq.result.sources import SourceRead
@@ -58,8 +59,10 @@ class Limits:
 class Run:
     """One query being run. `cancel` may be called from any thread; everything else belongs to the conductor."""
 
-    def __init__(self, find: Callable[[str], Source], bench: Bench, limits: Limits, listener: Listener) -> None:
-        self._find, self._bench, self._limits, self._listener = find, bench, limits, listener
+    def __init__(
+        self, find: Callable[[str], Source], bench: Bench, limits: Limits, listener: Listener, *, seats: Seats
+    ) -> None:
+        self._find, self._bench, self._limits, self._listener, self._seats = find, bench, limits, listener, seats
         self._sessions: list[Session] = []
         self._lock = threading.Lock()
         self.is_cancelled = threading.Event()
@@ -113,7 +116,8 @@ class Run:
         if len(plan.fetches) == 1:
             self._pull_alone(plan.fetches[0])
         elif plan.fetches:
-            Pulls(self, self._bench, self._listener, plan.fetches).run()
+            with self._seats.taken((fetch.database for fetch in plan.fetches), self.check):
+                Pulls(self, self._bench, self._listener, plan.fetches).run()
         self.check()
         if self._bytes > _MUCH:
             pyarrow.default_memory_pool().release_unused()

@@ -63,7 +63,7 @@ class Ground:
         """The answer; what it took is in `last`."""
         bench = self.engine.bench()
         self.events.clear()
-        self.last = Run(lambda name: self.sources[name], bench, limits, self.events.append)
+        self.last = Run(lambda name: self.sources[name], bench, limits, self.events.append, seats=self.sources.seats)
         try:
             return self.last.answer(Plan(text, {}, (), fetches, text))[0]
         finally:

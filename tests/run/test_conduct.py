@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
+import fedq
 from fedq.errors import ConnectionLost, PullTooLarge, QueryCancelled
 from fedq.events import Restarted, Sent, Shipped, Waiting
 from fedq.run import conduct
@@ -259,3 +261,45 @@ def test_the_taker_dies_before_it_is_asked(postgres_victim: Any, tmp_path: Path)
         with pytest.raises(ConnectionLost):
             _answer(ground, first, few, big)
     ground.close()
+
+
+def _two_files(folder: Path) -> dict[str, Any]:
+    import sqlite3
+
+    for name in ("one", "two"):
+        with sqlite3.connect(folder / f"{name}.db") as file:
+            file.execute("CREATE TABLE t AS SELECT 1 AS id UNION SELECT 2 UNION SELECT 3")
+        file.close()
+    databases = {
+        name: {"url": f"sqlite:///{folder}/{name}.db", "options": {"max_connections": 1}} for name in ("one", "two")
+    }
+    return {"version": 1, "databases": databases, "policy": {"on_cross_db": "allow"}}
+
+
+def test_queries_do_not_wait_for_each_others_connections_for_ever(tmp_path: Path) -> None:
+    """Each database has one connection, and half of the queries start with the one, half with the other."""
+    with fedq.connect(_two_files(tmp_path)) as fed:
+        texts = [f"SELECT count(*) FROM {a}.t a JOIN {b}.t b USING (id)" for a, b in (("one", "two"), ("two", "one"))]
+        with ThreadPoolExecutor(12) as threads:
+            counts = list(threads.map(lambda text: fed.query(text).scalar(), texts * 30))
+    assert counts == [3] * 60
+
+
+def test_a_federation_is_closed_while_a_query_runs(tmp_path: Path) -> None:
+    """The query is stopped; closing raises nothing."""
+    fed = fedq.connect(_two_files(tmp_path))
+    text = "SELECT sum(sin(r.range)) FROM one.t a JOIN two.t b USING (id), range(100000000000) r"
+    ended: list[BaseException] = []
+
+    def _query() -> None:
+        try:
+            fed.query(text)
+        except BaseException as error:
+            ended.append(error)
+
+    query = threading.Thread(target=_query)
+    query.start()
+    time.sleep(0.3)  # anywhere in the query will do: it takes hours
+    fed.close()
+    query.join(10)
+    assert [type(error) for error in ended] == [QueryCancelled]

@@ -23,7 +23,7 @@ from fedq.fetch.mysql.errors import GONE, classify, number_of
 from fedq.fetch.mysql.session import SMALL_SECONDS, MySQLSession, begin, deadline, use_limit, use_mode
 from fedq.fetch.mysql.standing import stand_of
 from fedq.fetch.mysql.statistics import statistics
-from fedq.fetch.pools import Pool
+from fedq.fetch.pools import POOL_SIZE, Pool
 from fedq.fetch.positions import Behind, Stand, wait_until
 
 #: seconds the server waits for a reader that is busy with other databases
@@ -34,8 +34,6 @@ SIDE_SECONDS = 3.0
 STAND_SECONDS = 2.0
 #: table access denied, column access denied, no such table, unknown column, no such function
 REFUSED = (1142, 1143, 1146, 1054, 1305)
-#: connections of one database
-POOL_SIZE = 4
 
 T = TypeVar("T")
 
