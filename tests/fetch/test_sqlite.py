@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import fedq
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable
 from fedq.dialects.sqlite import SQLITE
@@ -489,3 +491,23 @@ def test_reading_beside_a_writer_in_another_process(
     while process.poll() is None:
         assert len(rows(source, "t")) % 2 == 0
     assert process.returncode == 0 and len(rows(source, "t")) == 400
+
+
+def test_what_a_writer_left_that_died(tmp_path: Path) -> None:
+    path = tmp_path / "left.db"
+    writes = """if True:
+        import os, sqlite3, sys
+        file = sqlite3.connect(sys.argv[1], isolation_level=None)
+        file.executescript("PRAGMA cache_size = 2; CREATE TABLE t (v)")
+        file.execute("INSERT INTO t SELECT zeroblob(3000) FROM json_each('[1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16]')")
+        file.execute("BEGIN")
+        file.execute("UPDATE t SET v = randomblob(3000)")
+        os._exit(0)
+    """
+    subprocess.run([sys.executable, "-c", writes, str(path)], check=True)
+    with fedq.connect(left=f"sqlite:///{path}") as fed:
+        with pytest.raises(ConnectionFailed, match="-journal: open the file once"):
+            fed.query("SELECT count(*) FROM t")
+        with closing(sqlite3.connect(path)) as file:
+            file.execute("SELECT count(*) FROM t").fetchall()
+        assert fed.query("SELECT count(*) FROM t").scalar() == 16

@@ -156,6 +156,10 @@ def explained(
             return ConnectionFailed(f"{where}: there is no file {path}", hint=hint, database=database, path=str(path))
         if code in _UNREADABLE:
             hint = "Check that it is a SQLite database, and that its folder may be written if it is in WAL mode."
+            if code == sqlite3.SQLITE_READONLY and Path(f"{path}-journal").exists():  # only a writer may roll it back
+                hint = (
+                    f"A writer died in the middle and left {path}-journal: open the file once with the sqlite3 program."
+                )
             message = f"{where}: {path} cannot be read as a SQLite database: {error}"
             return ConnectionFailed(message, hint=hint, database=database, path=str(path))
     if code in (sqlite3.SQLITE_AUTH, sqlite3.SQLITE_READONLY):
