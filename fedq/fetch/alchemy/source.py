@@ -38,6 +38,7 @@ from fedq.errors import (
 )
 from fedq.fetch.alchemy.types import comparison_of, type_of
 from fedq.fetch.blocks import batches, inferred_batches
+from fedq.fetch.pools import POOL_SIZE
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
 from fedq.fetch.stopper import Stopper
@@ -97,7 +98,7 @@ class AlchemySource:
             name = _CONNECT_TIMEOUT.get(url.get_driver_name())
             arguments = {name: max(1, round(seconds))} if seconds is not None and name is not None else {}
             return sa.create_engine(
-                url, hide_parameters=True, poolclass=sa.QueuePool, pool_size=options.get("max_connections", 4),
+                url, hide_parameters=True, poolclass=sa.QueuePool, pool_size=options.get("max_connections", POOL_SIZE),
                 max_overflow=0, pool_timeout=30, pool_pre_ping=True, connect_args=arguments,
             )  # fmt: skip
         except (exc.NoSuchModuleError, ImportError) as error:

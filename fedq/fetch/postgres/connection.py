@@ -26,6 +26,7 @@ import asyncpg
 
 from fedq.catalog.model import Database
 from fedq.errors import CatalogError
+from fedq.fetch.pools import POOL_SIZE
 from fedq.fetch.postgres.errors import DRIVER_ERRORS
 from fedq.fetch.postgres.loopthread import LoopThread
 
@@ -53,7 +54,7 @@ class Target:
     name: str | None
     """The database's name in the server."""
     connect_timeout: float = 10.0
-    max_connections: int = 4
+    max_connections: int = POOL_SIZE
     application_name: str = "fedq"
     session_attributes: str | None = None
     ssl_options: Mapping[str, str] = field(default_factory=dict)
@@ -80,7 +81,7 @@ def target_of(database: Database) -> Target:
         user=unquote(parts.username) if parts.username else None,
         name=unquote(parts.path.lstrip("/")) or None,
         connect_timeout=float(options.get("connect_timeout", 10)),
-        max_connections=int(options.get("max_connections", 4)),
+        max_connections=int(options.get("max_connections", POOL_SIZE)),
         application_name=str(options.get("application_name", "fedq")),
         session_attributes=options.get("target_session_attrs"),
         ssl_options={key: str(options[key]) for key in _SSL_OPTIONS if key in options},

@@ -29,7 +29,7 @@ from fedq.catalog.statistics import TableStatistics
 from fedq.dialects.sqlite import SQLITE
 from fedq.errors import DatabaseError, ValueNotRepresentable
 from fedq.fetch.blocks import batches, inferred_batches
-from fedq.fetch.pools import Pool
+from fedq.fetch.pools import POOL_SIZE, Pool
 from fedq.fetch.refusal import refused
 from fedq.fetch.source import Output, Select
 from fedq.fetch.sqlite.chunks import chunks_of
@@ -52,9 +52,8 @@ class SQLiteSource:
         self._policy = database.on_unrepresentable
         self.path = Path(database.url.removeprefix("sqlite:///"))
         self.busy_timeout = float(database.options.get("busy_timeout", _BUSY_TIMEOUT))
-        self._pool: Pool[Connection] = Pool(
-            self.name, connect=self._connect, close=Connection.close, size=database.options.get("max_connections", 4)
-        )
+        size = int(database.options.get("max_connections", POOL_SIZE))
+        self._pool: Pool[Connection] = Pool(self.name, connect=self._connect, close=Connection.close, size=size)
         self._lock = threading.Lock()
         self._version: object = None
         self._tables: dict[str, Table] = {}
