@@ -199,8 +199,6 @@ def _named(sql: str, found: Sequence[Slot], params: dict[str, Any]) -> list[tupl
 
 
 def _is_list(value: Any) -> bool:
-    if isinstance(value, memoryview):
-        return False
     if isinstance(value, (list, tuple, set, frozenset, range)):
         return not (isinstance(value, tuple) and hasattr(value, "_fields"))
     is_array = hasattr(value, "tolist") and hasattr(value, "__len__") and getattr(value, "shape", None) != ()
@@ -219,8 +217,6 @@ def plain(name: str, value: Any) -> Any:
         value = bytes(value)
     if value is None or _is_missing(value):
         return None
-    if isinstance(value, (bytearray, memoryview)):
-        value = bytes(value)
     if type(value) in _SCALARS or type(value) is dt.datetime:
         return _bindable(name, value)
     if hasattr(value, "to_pydatetime"):  # pandas.Timestamp: a datetime whose nanoseconds must not be lost

@@ -167,10 +167,8 @@ def _uuid(text: str) -> uuid.UUID:
 
 
 def _as_number(value: Any, type_: Type) -> Any:
-    family, is_whole = (
-        type_.family,
-        isinstance(value, int) or (isinstance(value, Decimal) and value == value.to_integral_value()),
-    )
+    family = type_.family
+    is_whole = isinstance(value, int) or (isinstance(value, Decimal) and value == value.to_integral_value())
     if family == "integer" and is_whole and abs(value) < 2**63:
         check_room(value, type_)
         return int(value)
