@@ -11,12 +11,18 @@ from fedq.errors import ConnectionLost, QueryTimeout
 
 
 def timed_out(database: str, timeout: float | None) -> QueryTimeout:
-    """The statement ran longer than it may; `timeout` in seconds.
+    """The statement ran longer than it may; `timeout` in seconds, None where nobody here set one: the server did.
 
     >>> timed_out("shop", 5.0).message
     "database 'shop': it took longer than its timeout of 5 s and was stopped"
+    >>> timed_out("shop", None).message
+    "database 'shop': it took longer than the server lets a statement run"
     """
-    message = f"database {database!r}: it took longer than its timeout of {timeout or 0:g} s and was stopped"
+    if timeout is None:
+        message = f"database {database!r}: it took longer than the server lets a statement run"
+        hint = "Raise the server's own limit (statement_timeout, max_statement_time) for this user, or ask for less."
+        return QueryTimeout(message, hint=hint, database=database, timeout=None)
+    message = f"database {database!r}: it took longer than its timeout of {timeout:g} s and was stopped"
     return QueryTimeout(message, hint="Raise timeout, or ask for less.", database=database, timeout=timeout)
 
 

@@ -412,3 +412,16 @@ def test_a_pull_holds_one_block_at_a_time(source: MySQLSource) -> None:
     session.close()
     assert sum(sizes) > 10_000_000
     assert max(sizes) < 4_000_000
+
+
+def test_a_limit_of_the_servers_own_is_named_as_that(url: str, mariadb: MariaDBServer) -> None:
+    name = database_of(url)
+    mariadb.sql("CREATE USER IF NOT EXISTS hasty IDENTIFIED BY 'pw' WITH MAX_STATEMENT_TIME 0.2", admin=True)
+    mariadb.sql(f"GRANT SELECT ON `{name}`.* TO hasty", admin=True)
+    hasty = f"mysql://hasty:pw@{url.rpartition('@')[2]}"
+    with source_on(hasty) as source:
+        session = source.open()
+        with pytest.raises(QueryTimeout, match="longer than the server lets") as caught:
+            list(session.read(SLEEP))
+        session.close()
+    assert "max_statement_time" in str(caught.value.hint)

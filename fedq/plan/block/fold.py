@@ -58,7 +58,7 @@ class Folded:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Foldable:
     """What is known of a block whose rows are grouped."""
 
     select: exp.Select
@@ -71,7 +71,7 @@ class Block:
     where: tuple[str, ...]
 
 
-def fold_products(block: Block) -> Folded | None:
+def fold_products(block: Foldable) -> Folded | None:
     """The block over groups of its rows; None where that is not the same or does not pay."""
     try:
         return _Fold(block).folded()
@@ -81,7 +81,7 @@ def fold_products(block: Block) -> Folded | None:
 
 @dataclass(slots=True)
 class _Fold:
-    block: Block
+    block: Foldable
     given: dict[str, Item] = field(default_factory=dict)
     """What the groups give, by its SQL."""
     source: Source | None = None
@@ -95,7 +95,8 @@ class _Fold:
             return None
         keys = [self._give(key.value) for key in self.block.keys]
         factors = [self._give(Said(*found)) for found in self._columns(list(products.values()))]
-        merges = {text: self._merge(one, products.get(text)) for one in aggregates if (text := render(one))}
+        texts = [render(one) for one in aggregates]
+        merges = {text: self._merge(one, products.get(text)) for text, one in zip(texts, aggregates, strict=True)}
         by = [key.by.sql for key in self.block.keys] + [self._inside(name).sql for name in factors]
         groups = Written(
             tuple(self.given.values()),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from fedq.plan.block.aggregates import aggregate, is_aggregate
 from fedq.plan.block.exactly import exactly, grouped, keeps_value, sorted_by
-from fedq.plan.block.fold import Block, Folded, fold_products
+from fedq.plan.block.fold import Foldable, Folded, fold_products
 from fedq.plan.block.limits import limit_of
 from fedq.plan.block.sources import From
 from fedq.plan.block.statement import Found, Item, Key, Names, Scope, Source, Statement, Written, source_of_query
@@ -269,7 +269,7 @@ class _Select:
 
     def _fold(self, source: str, where: list[str]) -> Folded | None:
         """The rows in closer groups, where that is less work."""
-        block = Block(self.select, self.statement, self.scope, self._speaker(), self.keys, source, tuple(where))
+        block = Foldable(self.select, self.statement, self.scope, self._speaker(), self.keys, source, tuple(where))
         return fold_products(block)
 
     def _named(self, node: exp.Expr, *, is_order: bool) -> exp.Expr:
