@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fedq import forks
 from fedq.bind.bound import BoundQuery, bind
 from fedq.bind.scope import ORIGIN, Occurrence
 from fedq.call import Call
@@ -62,6 +63,12 @@ class Pipeline:
         self._sources, self._engine = sources, engine
         self._plans, self._binder = Plans(), Binder(engine)
         self._runs: set[Run] = set()
+        forks.tell(self)
+
+    def begin_in_child(self) -> None:
+        """What runs in the parent goes on there: a forked child neither waits for it nor stops it."""
+        forks.leave(*self._runs)
+        self._runs.clear()
 
     def planned(self, call: Call) -> Plan:
         """What would run where; nothing is pulled."""

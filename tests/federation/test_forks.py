@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import threading
+import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import duckdb
 import pytest
 
 import fedq
+from tests.servers import MariaDBServer
 
 JOIN = "select a.id, b.name from a join b using (id) order by all"
 ROWS = [(1, "one"), (2, "two")]
@@ -70,3 +74,14 @@ def test_a_lock_that_was_held_while_forking_is_free_in_the_child(fed: fedq.Feder
         code = in_child(lambda: fed.query(JOIN, on_cross_db="allow"))
     assert code == 0
     fed.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_that_closes_stops_nothing_of_its_parent(mariadb: MariaDBServer) -> None:
+    sent = threading.Event()
+    with fedq.connect(my=mariadb.new_database()) as fed, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(fed.query, "select 7 as x, sleep(2)", native="my", listener=lambda event: sent.set())
+        assert sent.wait(20)
+        time.sleep(0.5)  # the server is at it
+        assert in_child(fed.close) == 0
+        assert answer.result(20)[0].x == 7
