@@ -125,6 +125,8 @@ class Comparison(enum.Enum):
     """=, <, ORDER BY, GROUP BY, MIN and MAX all mean what they mean in DuckDB."""
     EQUALITY = "equality"
     """= and GROUP BY mean the same, order does not (PostgreSQL text under a deterministic locale)."""
+    BYTES = "bytes"
+    """= may miss an equal text, which has several forms there (∪ in cp932): only its bytes in UTF-8 can be compared."""
     LOOSE = "loose"
     """= is true at least wherever DuckDB's is, and for more (case, accents, trailing blanks): a superset, never
     exact."""

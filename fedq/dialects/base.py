@@ -154,3 +154,7 @@ class Dialect:
         if isinstance(value, uuid.UUID):
             return self.text(str(value))
         raise Unsayable(f"a value of type {type(value).__name__}")
+
+    def comparand(self, value: Any, column: Column) -> str:
+        """A Python value as a literal to compare a column with. Raises: Unsayable."""
+        return self.literal(value, column.type)

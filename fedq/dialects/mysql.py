@@ -37,6 +37,9 @@ _BINARY_COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
 #: every value of these character sets has a Unicode form of its own; of the others some bytes are read as "?"
 _UNICODE_SETS = ("utf8mb4", "utf8mb3", "utf8", "latin1", "ucs2", "utf16", "utf16le", "utf32")
 
+#: these write some characters in several ways, and compare the ways as different texts: cp932 has two for ∪
+_SEVERAL_FORMS = ("cp932", "eucjpms", "ujis", "sjis", "armscii8")
+
 _INTEGERS = {
     "tinyint": "TINYINT", "smallint": "SMALLINT", "mediumint": "INTEGER", "int": "INTEGER", "integer": "INTEGER",
     "bigint": "BIGINT",
@@ -152,6 +155,8 @@ class MySQLDialect(Dialect):
         """
         if column.collation is None or not has_own_rule(column) or not literals:
             return None
+        if column.comparison is Comparison.BYTES:
+            return one_of(_bytes_of(sql), literals)
         found = one_of(sql, [same_character_set(literal, column.collation) for literal in literals])
         if column.comparison is Comparison.SAME:
             return found
@@ -179,7 +184,7 @@ def _spelling(target: Target) -> Spelling | None:
             return Spelling(f"'DATE ' || {QUOTED_DATE}")
         case "uuid" if base_type(column.native) == "uuid":
             return Spelling(QUOTED)
-        case "text" if column.collation is None or has_own_rule(column):
+        case "text" if column.comparison is not Comparison.BYTES and (column.collation is None or has_own_rule(column)):
             pattern = same_character_set("%", column.collation) if column.collation is not None else "%"
             before, after = (part.replace("'", "''") for part in pattern.split("%"))
             around = [f"'{before}'" if before else "", QUOTED, f"'{after}'" if after else ""]
@@ -196,6 +201,8 @@ def _finds_prefixes(column: Column, collation: str) -> bool:
     Under a binary collation that pads, MariaDB begins the range of 'a%' at 'a', which is after 'a' and a tab.
     """
     is_stored = bool(column.physical) and base_type(column.native) in _INDEXED_TEXTS
+    if column.comparison is Comparison.BYTES:
+        return False
     return is_stored and (not collation.endswith("_bin") or collation in _BINARY_COLLATIONS)
 
 
@@ -279,7 +286,7 @@ def _text_comparison(base: str, collation: str | None, octets: int | None) -> Co
     is_short = octets is not None and octets <= SORTED_BYTES
     if collation in _BINARY_COLLATIONS and is_short and base not in ("enum", "set"):
         return Comparison.SAME
-    return Comparison.LOOSE
+    return Comparison.BYTES if character_set(collation or "") in _SEVERAL_FORMS else Comparison.LOOSE
 
 
 def has_unicode_for_all(collation: str | None) -> bool:

@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
@@ -32,6 +33,8 @@ class Collation:
     """Orders by code point, which in UTF-8 is the order of the bytes."""
     is_deterministic: bool = True
     """Texts of different bytes are never equal."""
+    has_one_form: bool = True
+    """Equal texts are always the same bytes: not so in EUC_JP, which has two for ∪."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +73,41 @@ _TEXT_ELEMENT = (
     "CASE WHEN NOT contains({k}, chr(0)) THEN "
     "'\"' || replace(replace(replace({k}, '\\', '\\\\'), '\"', '\\\"'), '''', '''''') || '\"' END"
 )
+#: what every encoding has are the characters of one byte in UTF-8
+_NOT_ASCII = "strlen({k}) <> length({k})"
 _DATE_ELEMENT = "'\"' || replace({k}::VARCHAR, '(BC)', 'BC') || '\"'"
 _ARRAYS = {"smallint": Type("SMALLINT"), "integer": Type("INTEGER"), "bigint": Type("BIGINT")}
-#: what a collation's name ends with when the database does not store UTF-8, so that no byte order is the one of UTF-8
-FOREIGN_ENCODING = " (not UTF-8)"
+_STORED = re.compile(r" \(stored in (\w+)\)$")
+
+
+def stored_in(rule: str, encoding: str) -> str:
+    """The name of a collation where the database does not store UTF-8, so that no byte order is the one of UTF-8.
+
+    >>> stored_in("C", "LATIN1"), encoding_of("C (stored in LATIN1)"), encoding_of("C")
+    ('C (stored in LATIN1)', 'LATIN1', None)
+    """
+    return f"{rule} (stored in {encoding})"
+
+
+def encoding_of(collation: str | None) -> str | None:
+    """The encoding that `stored_in` wrote down; None is UTF-8."""
+    found = _STORED.search(collation or "")
+    return found[1] if found is not None else None
+
+
+def can_hold(text: str, encoding: str) -> bool:
+    """Whether a database of this encoding has every character of a text; true where only the server knows.
+
+    >>> can_hold("é€", "LATIN1"), can_hold("é€", "WIN1252"), can_hold("é€", "UTF8"), can_hold("é", "MULE_INTERNAL")
+    (False, True, True, True)
+    """
+    try:
+        text.encode(encoding.replace("WIN", "cp").replace("KOI8", "koi8_").replace("SQL_ASCII", "utf8"))
+    except LookupError:
+        return True
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def decimal_type(modifier: int) -> Type | None:
@@ -109,6 +143,8 @@ def column_type(native: NativeType) -> tuple[Type, Comparison]:
     if native.name == "numeric":
         bounded = decimal_type(native.modifier)
         return (bounded, Comparison.SAME) if bounded else (DOUBLE, Comparison.UNLIKE)
+    if native.name in (*_LOOSE_TEXTS, *_TEXTS) and native.collation is not None and not native.collation.has_one_form:
+        return VARCHAR, Comparison.UNLIKE
     if native.name in _LOOSE_TEXTS:
         return VARCHAR, Comparison.LOOSE
     if native.name in _TEXTS:
@@ -150,6 +186,13 @@ class PostgresDialect(Dialect):
             raise Unsayable("a text with half a surrogate pair")
         return super().text(value)
 
+    def comparand(self, value: Any, column: Column) -> str:
+        """A value to compare a column with; a text that its database's encoding cannot say is unsayable."""
+        encoding = encoding_of(column.collation)
+        if isinstance(value, str) and encoding is not None and not can_hold(value, encoding):
+            raise Unsayable(f"a text with characters that {encoding} does not have")
+        return super().comparand(value, column)
+
     def blob(self, value: bytes) -> str:
         """A bytea."""
         return f"'\\x{value.hex()}'::bytea"
@@ -170,7 +213,7 @@ class PostgresDialect(Dialect):
         """Text of any type and collation so that it compares by its bytes."""
         if column.type != VARCHAR or _TEXT_NATIVE.fullmatch(column.native) is None:
             return None
-        if column.collation is not None and column.collation.endswith(FOREIGN_ENCODING):
+        if encoding_of(column.collation) is not None:
             return None
         return f'({sql})::text COLLATE "C"'  # the cast takes the blanks off character(n)
 
@@ -234,9 +277,9 @@ def _array(target: Target) -> tuple[str, Spelling] | None:
         return "date[]", Spelling(_DATE_ELEMENT, "isfinite({k}) AND year({k}) NOT BETWEEN -4700 AND 99999")
     if family == "uuid" and column.native == "uuid":
         return "uuid[]", Spelling(PLAIN)
-    is_unicode = not (column.collation or "").endswith(FOREIGN_ENCODING)
-    if family == "text" and is_unicode and (found := re.fullmatch(_KEYED_TEXT, column.native)):
-        return "bpchar[]" if found["is_padded"] else "text[]", Spelling(_TEXT_ELEMENT)
+    if family == "text" and (found := re.fullmatch(_KEYED_TEXT, column.native)):
+        unsayable = "false" if encoding_of(column.collation) is None else _NOT_ASCII
+        return "bpchar[]" if found["is_padded"] else "text[]", Spelling(_TEXT_ELEMENT, unsayable)
     return None
 
 

@@ -68,7 +68,7 @@ class Speaker:
     def literal(self, found: Constant, column: Column) -> str:
         """A constant, to be compared with a column. Raises: NotPushed."""
         try:
-            return self.dialect.literal(comparable(found, column.type), column.type)
+            return self.dialect.comparand(comparable(found, column.type), column)
         except Unsayable as reason:
             raise NotPushed(f"{reason} cannot be said there") from reason
 

@@ -255,7 +255,7 @@ def compare(operator: str, sql: str, column: Column, literal: str, dialect: Dial
         case Comparison.LOOSE if operator == "=" and (not is_text or column.physical):
             exact = dialect.same_text(sql, column, [literal]) if is_text else None
             return Offer(exact or f"{sql} = {literal}", exact is not None, True)
-        case Comparison.LOOSE if is_text and (ordered := dialect.by_bytes(sql, column)) is not None:
+        case Comparison.LOOSE | Comparison.BYTES if is_text and (ordered := dialect.by_bytes(sql, column)) is not None:
             return Offer(f"{ordered} {operator} {literal}", True, True)
         case Comparison.LOOSE if not is_text and operator != "<>":
             return Offer(f"{sql} {operator} {literal}", False, True)
@@ -387,8 +387,8 @@ def _membership(node: exp.In, speaker: Speaker, *, is_negated: bool = False) -> 
             return Offer(exact, True, said.is_strict)
     elif (checked := _checked(said, speaker)) is not None:
         return Offer(f"({plain} AND {checked} IS NOT NULL)", True, said.is_strict)
-    if is_negated:
-        raise NotPushed("the opposite of a condition that is only roughly the same there")
+    if is_negated or column.comparison is Comparison.BYTES:
+        raise NotPushed("IN and its opposite are only roughly the same there")
     return Offer(plain, False, said.is_strict)
 
 

@@ -137,7 +137,7 @@ def _literals(target: Target, values: Sequence[Any], dialect: Dialect) -> str | 
     if column.type.family == "date" and not all(map(_is_plain_date, values)):
         return None
     try:
-        return dialect.keys(target.sql, column, [dialect.literal(value, column.type) for value in values])
+        return dialect.keys(target.sql, column, [dialect.comparand(value, column) for value in values])
     except Unsayable:
         return None
 

@@ -165,9 +165,12 @@ def test_character_sets(mariadb: MariaDBServer, url: str, source: MySQLSource, c
     assert column(source, "sets", "s") == [text, "a?b", None]
 
 
-def test_bytes_without_a_unicode_form_are_loud(mariadb: MariaDBServer, url: str, source: MySQLSource) -> None:
-    """0x81 is nothing in cp1250; the server would send a question mark."""
-    make(mariadb, url, "odd", "id int primary key, s varchar(9) character set cp1250", "1, 'a?'", "2, X'4181'")
+@pytest.mark.parametrize(("charset", "odd"), [("cp1250", "4181"), ("big5", "A15A"), ("tis620", "41DB")])
+def test_bytes_without_a_unicode_form_are_loud(
+    mariadb: MariaDBServer, url: str, source: MySQLSource, charset: str, odd: str
+) -> None:
+    """0x81 is nothing in cp1250; the server would send a question mark, for others U+FFFD."""
+    make(mariadb, url, "odd", f"id int primary key, s varchar(9) character set {charset}", "1, 'a?'", f"2, X'{odd}'")
     with pytest.raises(ValueNotRepresentable, match="'s'"):
         column(source, "odd", "s")
     assert column(source, "odd", "s", policy="null") == ["a?", None]

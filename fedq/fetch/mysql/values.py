@@ -66,9 +66,10 @@ def expression(output: Output) -> str:
 
 
 def _checked_text(sql: str) -> str:
-    """Text of a character set of which not all is in Unicode: where something became "?", no UTF-8 is sent."""
+    """Text of a character set of which not all is in Unicode: where it became "?" or "\ufffd", no UTF-8 is sent."""
     unicode = f"CONVERT({sql} USING utf8mb4)"
-    kept = f"CHAR_LENGTH(REPLACE({unicode}, '?', '')) = CHAR_LENGTH(REPLACE({sql}, '?', ''))"
+    left = f"REPLACE(REPLACE({unicode}, '?', ''), '\ufffd', '')"  # the second in big5 and tis620
+    kept = f"CHAR_LENGTH({left}) = CHAR_LENGTH(REPLACE({sql}, '?', ''))"
     return f"IF({kept}, CAST({unicode} AS BINARY), CONCAT(X'FF', CAST({sql} AS BINARY)))"
 
 

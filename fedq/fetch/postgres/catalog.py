@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
-from fedq.dialects.postgres import FOREIGN_ENCODING, Collation, NativeType, column_type
+from fedq.dialects.postgres import Collation, NativeType, can_hold, column_type, stored_in
 
 Fetch = Callable[..., Awaitable[Sequence[Any]]]
 
@@ -64,11 +64,12 @@ FROM wanted JOIN pg_type t USING (oid)
 # to_jsonb, because what these columns are called differs between versions, and some are missing in old ones
 _COLLATIONS = """
 SELECT c.oid, c.collname AS name, c.collprovider::text AS provider, c.collcollate AS locale,
-  coalesce((to_jsonb(c)->>'collisdeterministic')::boolean, true) AS is_deterministic
+  coalesce((to_jsonb(c)->>'collisdeterministic')::boolean, true) AS is_deterministic, NULL AS encoding, NULL AS width
 FROM pg_collation c WHERE c.oid = ANY ($1::oid[])
 UNION ALL
 SELECT 0, coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale', d.datcollate),
-  coalesce(to_jsonb(d)->>'datlocprovider', 'c'), d.datcollate, pg_encoding_to_char(d.encoding) = 'UTF8'
+  coalesce(to_jsonb(d)->>'datlocprovider', 'c'), d.datcollate, true, pg_encoding_to_char(d.encoding),
+  pg_encoding_max_length(d.encoding)
 FROM pg_database d WHERE d.datname = current_database()
 """
 _BYTEWISE_LOCALES = ("c", "posix", "c.utf-8", "c.utf8")
@@ -110,7 +111,8 @@ class TypeCatalog:
 
     def _add_collations(self, rows: Sequence[Any]) -> None:
         default = next(row for row in rows if row["oid"] == 0)
-        is_utf8 = default["is_deterministic"]
+        encoding = default["encoding"]
+        is_utf8 = encoding == "UTF8"
         for row in rows:
             if row["oid"] == 0:
                 continue
@@ -118,8 +120,11 @@ class TypeCatalog:
             is_bytewise = source["provider"] == "b" or (
                 source["provider"] == "c" and (source["locale"] or "").lower() in _BYTEWISE_LOCALES
             )
-            name = source["name"] if is_utf8 else source["name"] + FOREIGN_ENCODING
-            self.collations[row["oid"]] = Collation(name, is_bytewise and is_utf8, row["is_deterministic"])
+            name = source["name"] if is_utf8 else stored_in(source["name"], encoding)
+            has_one_form = is_utf8 or default["width"] == 1
+            self.collations[row["oid"]] = Collation(
+                name, is_bytewise and is_utf8, row["is_deterministic"], has_one_form
+            )
 
     def native(self, oid: int, modifier: int, collation: int = 0) -> NativeType:
         """A type with domains replaced by what they are made of."""
@@ -154,10 +159,13 @@ async def list_tables(fetch: Fetch, schemas: Sequence[str]) -> list[PhysicalTabl
 
 
 async def describe(
-    fetch: Fetch, catalog: TypeCatalog, tables: Sequence[PhysicalTable], schemas: Sequence[str]
+    fetch: Fetch, catalog: TypeCatalog, tables: Sequence[PhysicalTable], schemas: Sequence[str], encoding: str
 ) -> list[TableSchema | None]:
-    """Each table, None where there is none. A table without a schema is looked for in `schemas`, in that order."""
-    wanted = {index: table for index, table in enumerate(tables) if _is_sayable(table)}
+    """Each table, None where there is none. A table without a schema is looked for in `schemas`, in that order.
+
+    `encoding` is what the database stores names in.
+    """
+    wanted = {index: table for index, table in enumerate(tables) if _is_sayable(table, encoding)}
     found = await _find(fetch, catalog, _EXACT, wanted, schemas)
     missing = {index: table for index, table in wanted.items() if index not in found}
     if missing:
@@ -165,10 +173,11 @@ async def describe(
     return [found.get(index) for index in range(len(tables))]
 
 
-def _is_sayable(table: PhysicalTable) -> bool:
-    """Whether PostgreSQL could have a table of this name: not with a NUL or half a surrogate pair."""
+def _is_sayable(table: PhysicalTable, encoding: str) -> bool:
+    """Whether PostgreSQL could have a table of this name: not with a NUL, or half a surrogate pair."""
     name = f"{table.schema}{table.name}"
-    return "\0" not in name and not any("\ud800" <= character <= "\udfff" for character in name)
+    is_text = not any("\ud800" <= character <= "\udfff" for character in name)
+    return "\0" not in name and is_text and can_hold(name, encoding)
 
 
 async def _find(

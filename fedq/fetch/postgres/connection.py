@@ -148,8 +148,10 @@ class PostgresConnection:
         self.is_pooled = is_pooled
         self.pid = os.getpid()
         self.used_at = time.monotonic()
+        #: what the database stores text in
+        self.stored_in = str(driver.get_settings().server_encoding)
         #: in which encoding to ask for text: a database in SQL_ASCII has none and refuses to say its bytes in UTF-8
-        self.encoding = "SQL_ASCII" if driver.get_settings().server_encoding == "SQL_ASCII" else "UTF8"
+        self.encoding = "SQL_ASCII" if self.stored_in == "SQL_ASCII" else "UTF8"
         self._user: asyncio.Task[Any] | None = None
         self._is_copying = False
 

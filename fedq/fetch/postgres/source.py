@@ -83,7 +83,9 @@ class PostgresSource:
         if not tables:
             return []
         found = self._ask(
-            lambda connection: postgres_catalog.describe(connection.fetch, self._types, tables, self._schemas)
+            lambda connection: postgres_catalog.describe(
+                connection.fetch, self._types, tables, self._schemas, connection.stored_in
+            )
         )
         self._keys.update({schema.table: schema.key for schema in found if schema is not None})
         return found
