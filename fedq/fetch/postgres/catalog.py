@@ -9,6 +9,7 @@ never change under their oid, so they are asked for once.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -73,6 +74,8 @@ SELECT 0, coalesce(to_jsonb(d)->>'datlocale', to_jsonb(d)->>'daticulocale', d.da
 FROM pg_database d WHERE d.datname = current_database()
 """
 _BYTEWISE_LOCALES = ("c", "posix", "c.utf-8", "c.utf8")
+#: names in quotes that need none, which quote_all_identifiers gives; "char" is another type than char
+_QUOTED = re.compile(r'"(?!char")([a-z_][a-z0-9_]*)"')
 _BLOCK = 8192
 _ROW_OVERHEAD = 28
 _FULL = 0.9
@@ -137,7 +140,7 @@ class TypeCatalog:
     def native_name(self, oid: int, written: str | None = None) -> str:
         """What a column's type is called; a domain's own name says nothing, an enum's does not say that it is one."""
         row = self.types[oid]
-        written = written or row.full_name
+        written = _QUOTED.sub(r"\1", written or row.full_name)
         while row.kind == "d":
             written = _with_modifier(self.types[row.base], row.modifier)
             row = self.types[row.base]

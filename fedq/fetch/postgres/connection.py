@@ -106,8 +106,9 @@ async def connect(target: Target, password: str | None, *, is_pooled: bool = Fal
         target_session_attrs=target.session_attributes,
         statement_cache_size=0 if is_pooled else _KEPT_STATEMENTS,
         max_cached_statement_lifetime=0,
-        # no more: a pooler in between refuses settings it does not know, and hands the session to other programs
-        server_settings={"application_name": target.application_name},
+        # The second because a message is taken apart before a SET in it holds: a role may have it off, and '\x' would
+        # be another text. No more: a pooler refuses settings that it does not know, and hands the session on.
+        server_settings={"application_name": target.application_name, "standard_conforming_strings": "on"},
     )
     _keep_alive(connection)
     return connection

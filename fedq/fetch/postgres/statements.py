@@ -19,7 +19,7 @@ from fedq.types import VARCHAR
 #: what values are written as in every transaction of fedq's
 SETTINGS = (
     "TimeZone = 'UTC'", "DateStyle = 'ISO, YMD'", "IntervalStyle = 'postgres'", "extra_float_digits = 1",
-    "bytea_output = 'hex'", "standard_conforming_strings = on",
+    "bytea_output = 'hex'", "array_nulls = on",
 )  # fmt: skip
 #: a reader that is forgotten holds its snapshot, and with it what VACUUM could remove, no longer
 _IDLE_SECONDS = 600
