@@ -102,6 +102,29 @@ def test_sessions_are_in_utc_and_read_only(source: MySQLSource) -> None:
     session.close()
 
 
+def test_what_a_server_is_set_to_changes_no_answer(mariadb_victim: MariaDBServer) -> None:
+    """It ends idle sessions after a second, sorts by 64 bytes, and keeps no warnings."""
+    for setting in ("wait_timeout = 1", "idle_transaction_timeout = 1", "idle_readonly_transaction_timeout = 1",
+                    "max_sort_length = 64", "max_error_count = 0"):  # fmt: skip
+        mariadb_victim.sql(f"SET GLOBAL {setting}", "mysql", admin=True)
+    mariadb_victim.sql(
+        "CREATE TABLE long_ (s varchar(250) COLLATE utf8mb4_nopad_bin);"
+        " INSERT INTO long_ SELECT concat(repeat('x', 200), lpad(seq * 7 % 2000, 4, '0')) FROM seq_1_to_2000"
+    )
+    with source_on(mariadb_victim.url) as source:
+        session = source.open()
+        sorted_there = session.read(select_all(described(source, "long_"), tail="ORDER BY s"))
+        rows = [text for batch in sorted_there for text in batch["s"].to_pylist()]
+        assert rows == sorted(rows)
+        time.sleep(2.5)  # as long as another database takes for its keys
+        assert only(session.read(expression("count(*)", BIGINT, "FROM long_")))["x"].to_pylist() == [2000]
+        with pytest.raises(DatabaseError, match="1301"):
+            list(
+                session.read(expression("concat(repeat('x', @@max_allowed_packet), s)", VARCHAR, "FROM long_ LIMIT 1"))
+            )
+        session.close()
+
+
 @pytest.mark.parametrize(
     "sql",
     ["insert into t values (9, 'x')", "set sql_mode = ''", "select 1 into outfile '/tmp/fedq-never'", "commit", "call p()", "",

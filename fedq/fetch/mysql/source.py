@@ -15,7 +15,7 @@ from typing import TypeVar
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
-from fedq.dialects.mysql import SQL_MODE
+from fedq.dialects.mysql import SORTED_BYTES, SQL_MODE
 from fedq.errors import ConnectionFailed, FedqError
 from fedq.fetch.mysql.connect import Connector, Link
 from fedq.fetch.mysql.describe import describe, list_tables
@@ -28,6 +28,8 @@ from fedq.fetch.positions import Behind, Stand, wait_until
 
 #: seconds the server waits for a reader that is busy with other databases
 PATIENT = 86_400
+#: seconds a snapshot may wait for the keys of another database
+IDLE = 600
 #: seconds to connect for a KILL
 SIDE_SECONDS = 3.0
 #: a server that does not say within this time where it stands is not asked for rows
@@ -194,16 +196,24 @@ def settle(link: Link) -> None:
     """The settings that every session needs, once per connection.
 
     Not only those for exactness: a server may be set to cut every result (sql_select_limit), to refuse large ones
-    (sql_big_selects), or to begin a new transaction at the end of one (completion_type). MariaDB keeps what a subquery
-    answered for 'a' and gives it for 'A', 'a ' and 'á' too, whatever the subquery compares: subquery_cache. The session
-    is read-only as such: DDL would end a read-only transaction by itself, and then be done.
+    (sql_big_selects), to sort by less of a text than is relied on (max_sort_length), to say of nothing that it was cut
+    (max_error_count), to end what waits for another database (wait_timeout, idle_transaction_timeout), or to begin a
+    new transaction at the end of one (completion_type). MariaDB keeps what a subquery answered for 'a' and gives it for
+    'A', 'a ' and 'á' too, whatever the subquery compares: subquery_cache. The session is read-only as such: DDL would
+    end a read-only transaction by itself, and then be done.
     """
     variables = "tx" if link.is_mariadb else "transaction"
-    cache = ", optimizer_switch = 'subquery_cache=off'" if link.is_mariadb else ""
+    own = (
+        f", idle_transaction_timeout = {IDLE}, idle_readonly_transaction_timeout = {IDLE}"
+        ", optimizer_switch = 'subquery_cache=off'"
+        if link.is_mariadb
+        else f", wait_timeout = GREATEST(@@wait_timeout, {IDLE})"
+    )
     link.wire.ask(
         f"SET NAMES utf8mb4, time_zone = '+00:00', sql_mode = '{SQL_MODE}',"
         f" {variables}_isolation = 'REPEATABLE-READ', {variables}_read_only = 1,"
         f" autocommit = 1, net_write_timeout = {PATIENT}, sql_select_limit = {2**64 - 1}, sql_big_selects = 1,"
-        f" sql_auto_is_null = 0, completion_type = 0{cache}"
+        f" max_sort_length = {SORTED_BYTES}, max_error_count = 64,"
+        f" sql_auto_is_null = 0, completion_type = 0{own}"
     )
     link.mode, link.limit, link.is_new, link.is_settled = SQL_MODE, None, False, True
