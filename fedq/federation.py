@@ -93,9 +93,9 @@ class Federation:
         for note in notes:
             warn(note)
         reads = [answer.run.reads[fetch.id] for fetch in plan.fetches if fetch.id in answer.run.reads]
-        for read in reads:
-            if read.database not in call.extra:
-                self._sources.observe(read.database, read.bytes, read.seconds)
+        for database, size, seconds in answer.run.arrivals:
+            if database not in call.extra:
+                self._sources.observe(database, size, seconds)
         elapsed = time.perf_counter() - started
         return Result(
             answer.table,

@@ -51,5 +51,7 @@ class TableSchema:
     indexed: frozenset[str] = frozenset()
     """Physical names of columns that lead an index."""
     is_view: bool = False
+    pages: float | None = field(default=None, compare=False)
+    """How many pages hold its rows, about, where a statement can ask for the rows of some pages: a PostgreSQL heap."""
     statistics: TableStatistics | None = field(default=None, compare=False, repr=False)
     """What the database knows of the values, where that was asked; never a part of what the table is."""

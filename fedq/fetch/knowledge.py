@@ -30,7 +30,7 @@ from fedq.plan.estimate import LOCAL, UNKNOWN_LINK
 FRESH = 60.0
 #: seconds that a query waits for statistics
 PATIENCE = 2.0
-#: measurements of which the middle one counts
+#: so many measurements count
 _MEASURED = 9
 #: bytes below which a pull tells of the question rather than of the wire
 _TELLING = 256_000
@@ -160,10 +160,11 @@ class Links:
                 self._measured.setdefault(database, _Measured()).rates.append(size / seconds)
 
     def of(self, database: str, *, is_local: bool) -> Link | None:
-        """The middle of the last measurements; None before there are any."""
+        """The middle of the last round trips, and the highest of the last rates: what made the others lower was what
+        the database had to do for them. None before there are any."""
         with self._lock:
             seen = self._measured.get(database, _Measured())
-            rate = middle.median(seen.rates) if seen.rates else None
+            rate = max(seen.rates, default=None)
             answer = middle.median(seen.round_trips) if seen.round_trips else None
         if is_local:
             return Link(LOCAL.round_trip, rate or LOCAL.bytes_per_second)

@@ -38,23 +38,36 @@ class Pool(Generic[C]):
         self._changed = threading.Condition()
 
     @property
-    def is_full(self) -> bool:
-        """Whether all connections are in use."""
-        return self._busy >= self._size
+    def free(self) -> int:
+        """How many connections more may be used."""
+        return self._size - self._busy
 
     def take(self) -> C:
         """An idle connection or a new one; waits up to `wait` seconds for one to be given back."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self._idle or self._busy < self._size, self._wait):
+            if not self._changed.wait_for(lambda: self.free > 0, self._wait):
                 message = f"database {self._name!r}: all {self._size} connections are in use, waited {self._wait:g} s"
                 raise ConnectionFailed(
                     message,
                     hint="Close results that are still being read, or raise max_connections.",
                     database=self._name,
                 )
-            self._busy += 1
-            if self._idle:
-                return self._idle.pop()
+            idle = self._claimed()
+        return self._connected() if idle is None else idle
+
+    def spare(self) -> C | None:
+        """An idle connection or a new one; None where all are in use."""
+        with self._changed:
+            if self.free <= 0:
+                return None
+            idle = self._claimed()
+        return self._connected() if idle is None else idle
+
+    def _claimed(self) -> C | None:
+        self._busy += 1
+        return self._idle.pop() if self._idle else None
+
+    def _connected(self) -> C:
         with unless_done(lambda: self._release(None)):
             return self._connect()
 

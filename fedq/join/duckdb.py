@@ -272,6 +272,17 @@ class Bench:
         ((low, high, starts, ends),) = self._rows(text)
         return [] if low is None else list(zip([low, *(starts or [])], [*(ends or []), high], strict=True))
 
+    def merge(self, name: str, hows: Sequence[str]) -> None:
+        """One row for the rows of a group: of each column the aggregate of that name, empty for what is grouped by."""
+        columns = [(DUCKDB.quote(column), type_) for column, type_, _ in self._tables[name]]
+        parts = [
+            f"CAST({how}({column}) AS {type_}) AS {column}" if how else column
+            for (column, type_), how in zip(columns, hows, strict=True)
+        ]
+        keys = ", ".join(column for (column, _), how in zip(columns, hows, strict=True) if not how)
+        table, group = DUCKDB.quote(name), f"GROUP BY {keys}" if keys else ""
+        self._execute(f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT {', '.join(parts)} FROM {table} {group}")
+
     def empty(self, name: str) -> None:
         """Take all rows out of a table again."""
         self._execute(f"DELETE FROM {DUCKDB.quote(name)}")

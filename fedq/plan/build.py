@@ -27,6 +27,7 @@ from fedq.plan.estimate import filtered
 from fedq.plan.nodes import Fetch, Kept, Plan
 from fedq.plan.order import in_order
 from fedq.plan.pull import Pull
+from fedq.plan.ranges import whole_in_ranges
 from fedq.plan.reach import Conjunct, conjuncts, edges
 from fedq.plan.rewrite import rewrite
 from fedq.plan.rewrite.facts import Facts
@@ -47,7 +48,7 @@ def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], facts: Facts) 
         return _in_parts(query, outputs, facts, {}, ())
     try:
         if query.occurrences and (whole := whole_query(query, outputs, facts.kinds)) is not None:
-            return whole
+            return whole_in_ranges(whole, query, facts.links)
     except NotPushed as reason:
         kept = (Kept("the whole query", str(reason)),)
     rewritten = rewrite(query, outputs, facts) if _may_gain(query) else None
@@ -88,7 +89,7 @@ def _in_parts(
     ordered = in_order(list(pulls.values()), edges(query.scopes, found), facts.links)
     if len(ordered) == 1:
         _limit(ordered[0], query, found)
-    fetches = tuple(pull.fetch() for pull in ordered)
+    fetches = tuple(pull.fetch(facts.links.get(pull.occurrence.table.database)) for pull in ordered)
     return Plan(query.text, query.params, tuple(outputs), fetches, query.local, kept, query.place)
 
 

@@ -51,6 +51,9 @@ def _fetch_lines(plan: Plan, fetch: Fetch) -> list[str]:
         lines.append(f"  actual: {_rows(actual.rows)}, {readable(actual.bytes)}, {actual.seconds * 1000:,.1f} ms")
     lines.append(f"  {actual.sql if actual is not None else fetch.sql}")
     lines += [f"  pushed: {text}" for text in fetch.pushed]
+    if fetch.parts:
+        groups = ", whose groups are put together here" if fetch.merge else ""
+        lines.append(f"  read side by side in {len(fetch.parts)} ranges of pages where the server would scan{groups}")
     lines += [
         f"  keys: {_names(key.column.name, *(more.column.name for more in key.also))} among "
         f"{key.from_fetch}.{_names(key.from_column, *(more.from_column for more in key.also))}, which is read first"

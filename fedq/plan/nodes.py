@@ -39,12 +39,20 @@ class Select:
     tail: str
     """Everything after the select list: `FROM … WHERE … GROUP BY … ORDER BY … LIMIT …`."""
     is_distinct: bool = False
+    parts: tuple[str, ...] = ()
+    """Tails of statements that a source may read side by side, in one snapshot, in place of the whole."""
+    keeps_order: bool = False
+    """Whether the rows of a part shall come behind those of the part before it."""
 
     @property
     def sql(self) -> str:
         """The statement as plain SQL, for people."""
+        return self.with_tail(self.tail)
+
+    def with_tail(self, tail: str) -> str:
+        """A statement of these outputs."""
         distinct = "DISTINCT " if self.is_distinct else ""
-        return f"SELECT {distinct}{', '.join(output.sql for output in self.outputs) or 'NULL'} {self.tail}".rstrip()
+        return f"SELECT {distinct}{', '.join(output.sql for output in self.outputs) or 'NULL'} {tail}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +137,12 @@ class Fetch:
     suffix: str = ""
     """`GROUP BY … ORDER BY … LIMIT …` in the dialect."""
     is_distinct: bool = False
+    parts: tuple[str, ...] = ()
+    """Conditions that cut its rows into parts, each of which may be read on a connection of its own."""
+    merge: tuple[str, ...] = ()
+    """Per output, where each part has groups of its own: the aggregate that makes one group of them, empty for what
+    is grouped by. Empty where the rows of the parts are the rows."""
+    keeps_order: bool = False
     native: str | None = None
     """The whole statement as text, in place of all of the above: a query that DuckDB's own kinds answer as written,
     or `native=`."""
@@ -143,8 +157,12 @@ class Fetch:
     def select(self, conditions: tuple[str, ...] = ()) -> Select:
         """The statement, with the conditions that shipped keys make."""
         where = [*self.where, *conditions]
+        parts = tuple(self._tail([*where, part]) for part in self.parts)
+        return Select(self.outputs, self._tail(where), self.is_distinct, parts, self.keeps_order)
+
+    def _tail(self, where: list[str]) -> str:
         parts = [self.source, "WHERE " + " AND ".join(where) if where else "", self.suffix]
-        return Select(self.outputs, " ".join(part for part in parts if part), self.is_distinct)
+        return " ".join(part for part in parts if part)
 
     @property
     def sql(self) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fedq.bind.scope import ORIGIN, Occurrence
-from fedq.catalog.schema import Column
+from fedq.catalog.schema import Column, TableSchema
+from fedq.catalog.statistics import Link
 from fedq.dialects import dialect_of
 from fedq.dialects.base import Dialect
 from fedq.plan.nodes import Fetch, Kept, KeyFilter, Output, Within
+from fedq.plan.ranges import in_ranges
 from fedq.plan.rewrite.send import Sent
 from fedq.plan.speaker import Offer
 from fedq.sql import exp
@@ -26,6 +29,9 @@ class Pull:
     """The statement, where the occurrence stands for a whole block."""
     work: float = 0.0
     """Rows that the block's database reads to answer it."""
+    heap: TableSchema | None = None
+    """The one table whose rows, or groups of them, it brings."""
+    merge: Mapping[str, str] = field(default_factory=dict)
     offers: list[Offer] = field(default_factory=list)
     conditions: list[exp.Expr] = field(default_factory=list)
     """What the offers say, as the query says it."""
@@ -46,9 +52,9 @@ class Pull:
     @staticmethod
     def of(occurrence: Occurrence, kind: str, sent: Sent | None) -> Pull:
         """The pull of an occurrence, as yet without conditions of its own."""
-        pull = Pull(occurrence, dialect_of(kind), kind)
+        pull = Pull(occurrence, dialect_of(kind), kind, heap=occurrence.table.schema)
         if sent is not None:
-            pull.sent, pull.work = sent.fetch, sent.work
+            pull.sent, pull.work, pull.heap, pull.merge = sent.fetch, sent.work, sent.heap, sent.merge
             pull.where, pull.pushed = list(sent.fetch.where), list(sent.fetch.pushed)
         return pull
 
@@ -68,10 +74,10 @@ class Pull:
             return self.dialect.quote(column.physical)
         return next(output.sql for output in self.sent.outputs if output.name == column.name)
 
-    def fetch(self) -> Fetch:
-        """The fetch that it has become."""
+    def fetch(self, link: Link | None) -> Fetch:
+        """The fetch that it has become; `link` is how far away its database is."""
         base = self._of_table() if self.sent is None else self._of_block(self.sent)
-        return replace(
+        ready = replace(
             base,
             id=self.id,
             where=tuple(dict.fromkeys(self.where)),
@@ -83,6 +89,7 @@ class Pull:
             pushed=tuple(dict.fromkeys(self.pushed)),
             kept=tuple(dict.fromkeys(self.kept)),
         )
+        return ready if self.heap is None else in_ranges(ready, self.heap, self.merge, link)
 
     def _of_table(self) -> Fetch:
         table, dialect = self.occurrence.table, self.dialect

@@ -157,6 +157,8 @@ class Pulls:
 
     def _finish(self, pull: _Pull) -> None:
         self._load(pull)
+        if pull.fetch.merge and pull.rows:
+            self.bench.merge(pull.fetch.id, pull.fetch.merge)
         pull.state = "finished"
         for other in self.pulls.values():
             if other.late and other.state == "ordered":

@@ -71,6 +71,9 @@ class Run:
         self.reads: dict[str, SourceRead] = {}
         self.actuals: dict[str, Actual] = {}
         self._first_reads: dict[Session, float] = {}
+        self.arrivals: list[tuple[str, int, float]] = []
+        """Per statement: its database, and the bytes and seconds from the first rows on. What was before them, the
+        database had to do."""
         self.restarts: dict[str, int] = {}
         """How often a fetch was stopped and asked again with keys."""
 
@@ -143,6 +146,8 @@ class Run:
         """A single pull needs no threads of its own."""
         for chunk in _chunks(self._batches_of(fetch)):
             self._bench.load(fetch.id, chunk)
+        if fetch.merge:
+            self._bench.merge(fetch.id, fetch.merge)
 
     def _batches_of(self, fetch: Fetch) -> Iterator[pa.RecordBatch]:
         session = self.open(fetch.database)
@@ -169,17 +174,22 @@ class Run:
         self._listener(Sent(fetch.database, fetch.id, shown))
         taken = session.snapshot_at or self._first_reads.setdefault(session, time.time())
         started, before, rows = time.perf_counter(), session.received, 0
+        first: tuple[float, int] | None = None
         batches = session.native(fetch.native) if fetch.native is not None else session.read(statement)
         try:
             for batch in batches:
                 self.check()
+                first = first or (time.perf_counter(), session.received)
                 rows += batch.num_rows
                 self._listener(Received(fetch.database, fetch.id, rows, session.received - before, fetch.rows))
                 yield batch
         finally:
             if isinstance(batches, Generator):
                 batches.close()  # one that is given up half way ends here, and not when it is collected
-        seconds, received = time.perf_counter() - started, session.received - before
+        ended = time.perf_counter()
+        if first is not None and not fetch.merge:  # of parts with groups, the second is done when it has counted
+            self.arrivals.append((fetch.database, session.received - first[1], ended - first[0]))
+        seconds, received = ended - started, session.received - before
         actual = Actual(fetch.id, shown, rows, received, seconds, tuple(key.sent for key in conditions))
         served = session.served if isinstance(session, PlacedSession) else None
         self.record(fetch, actual, session.position, served, None if fetch.database == FRAMES else taken)

@@ -139,7 +139,7 @@ def test_a_query_over_one_table_asks_for_none(tmp_path: Path) -> None:
         assert {table.name for _, table in kept} == {"a", "b"}
 
 
-def test_links_are_the_middle_of_what_was_measured() -> None:
+def test_links_are_the_middle_round_trip_and_the_highest_rate() -> None:
     links = Links()
     assert links.of("db", is_local=False) is None
     links.answered("db", 5.0)  # connecting
@@ -148,6 +148,7 @@ def test_links_are_the_middle_of_what_was_measured() -> None:
         links.answered("db", seconds)
     links.pulled("db", 1000, 0.1)  # too little to tell
     links.pulled("db", 10_000_000, 0.5)
+    links.pulled("db", 300_000, 2.0)  # the database had much to do for it
     found = links.of("db", is_local=False)
     assert found is not None
     assert (found.round_trip, found.bytes_per_second) == (0.03, 20e6)

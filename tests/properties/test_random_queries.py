@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.in_parts import some_in_parts
 from tests.oracle.conftest import server_or_none
 from tests.properties.cases import make_case
 from tests.properties.world import World
@@ -38,14 +39,16 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @SETTINGS
 @given(seed=SEEDS)
 def test_random_queries_over_every_engine(world: World, seed: int) -> None:
-    world.check_small(make_case(seed, world.engines))
+    with some_in_parts(seed):
+        world.check_small(make_case(seed, world.engines))
 
 
 @settings(SETTINGS, max_examples=30)
 @given(seed=SEEDS)
 def test_random_queries_over_one_engine(world: World, seed: int) -> None:
     """Everything in one place: where whole queries travel."""
-    world.check_small(make_case(seed, (world.engines[seed % len(world.engines)],)))
+    with some_in_parts(seed):
+        world.check_small(make_case(seed, (world.engines[seed % len(world.engines)],)))
 
 
 def test_the_grammar_makes_queries_that_have_rows(world: World) -> None:

@@ -14,6 +14,7 @@ from fedq.errors import ParameterError
 from fedq.fetch import replicas
 from fedq.fetch.positions import Ledger
 from fedq.fetch.writer import Position
+from tests.in_parts import everything_in_parts
 from tests.replicas.conftest import Shop, make_shop
 from tests.servers.replication import Cluster
 
@@ -32,6 +33,20 @@ def test_reads_are_spread_over_replicas_and_say_which(shop: Shop) -> None:
     assert {place(each) for each in found} == {"replica1", "replica2"}
     assert all(each.sources[0].position for each in found)
     assert found[0].sources[0].place.startswith("shop@replica")
+
+
+def test_a_replica_gives_a_second_connection_the_snapshot_of_the_first(
+    postgres_cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with everything_in_parts() as reads:
+        for shop in make_shop("postgres", postgres_cluster, monkeypatch):
+            shop.sql("INSERT INTO items SELECT i, i FROM generate_series(2, 500) i")
+            shop.cluster.wait()
+            fed = shop.connect()
+            found = [fed.query("select n from items") for _ in range(6)]
+            assert {len(each) for each in found} == {500}
+            assert {place(each) for each in found} == {"replica1", "replica2"}
+    assert reads == [2] * 6
 
 
 def test_a_read_after_a_write_sees_it_with_one_replica_frozen(shop: Shop) -> None:

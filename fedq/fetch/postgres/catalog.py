@@ -28,6 +28,7 @@ SELECT w.n, c.oid, s.nspname AS schema, c.relname AS name, c.relkind = 'v' AS is
     WHEN 'v' THEN NULL
     ELSE ARRAY[c.reltuples::float8, c.relpages::float8, pg_relation_size(c.oid)::float8]
   END AS size,
+  c.relkind IN ('r', 'm') AND c.relam = 2 AND NOT c.relhassubclass AS is_heap,
   i.leading, i.key, a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attcollation,
   format_type(a.atttypid, a.atttypmod) AS native
 FROM unnest($1::int[], $2::text[], $3::text[]) AS w(n, schema, name)
@@ -215,6 +216,7 @@ def _table(catalog: TypeCatalog, rows: list[Any]) -> TableSchema:
         rows=_estimate(catalog, first["size"], rows),
         indexed=frozenset(names[number] for number in first["leading"] or () if number in names),
         is_view=first["is_view"],
+        pages=first["size"][2] / _BLOCK if first["is_heap"] else None,
     )
 
 

@@ -185,6 +185,12 @@ class PostgresConnection:
         self.used_at = time.monotonic()
         return rows
 
+    async def fetch_once(self, sql: str) -> list[asyncpg.Record]:
+        """The rows of a statement that is not kept: it will hardly be asked again."""
+        rows: list[asyncpg.Record] = await (await (await self.ready()).prepare(sql, name="")).fetch()
+        self.used_at = time.monotonic()
+        return rows
+
     async def prepared(self, sql: str) -> asyncpg.prepared_stmt.PreparedStatement:
         """A statement by itself, without a name behind a pooler: the name would stay with the server's session."""
         return await (await self.ready()).prepare(sql, name="" if self.is_pooled else None)

@@ -13,20 +13,22 @@ import time
 from collections.abc import Coroutine, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
 import pyarrow as pa
 
-from fedq.errors import ConnectionLost, FedqError, QueryCancelled, ValueNotRepresentable
+from fedq.errors import ConnectionLost, DatabaseError, FedqError, QueryCancelled, ValueNotRepresentable
 from fedq.fetch.arrow import schema_of
 from fedq.fetch.failures import timed_out
 from fedq.fetch.postgres import offender as offenders
-from fedq.fetch.postgres import statements as statements
+from fedq.fetch.postgres import parts, statements
 from fedq.fetch.postgres.connection import CopyStream, PostgresConnection
 from fedq.fetch.postgres.copytext import BadValue, CopyReader, WireColumn
 from fedq.fetch.postgres.errors import DRIVER_ERRORS, read_error, without_frames
 from fedq.fetch.source import Output, Select
+from fedq.undo import unless_done
 
 if TYPE_CHECKING:
     from fedq.fetch.postgres.source import PostgresSource
@@ -35,7 +37,7 @@ T = TypeVar("T")
 
 #: the server stops the statement first, and says so; this is for one that does not answer any more
 _GRACE_SECONDS = 1.0
-_KEY_SECONDS = 2.0
+_KEY_SECONDS = _ENTER_SECONDS = 2.0
 #: the version of PostgreSQL that can look whether its client is still there
 _CAN_WATCH = 14
 
@@ -47,23 +49,99 @@ class PostgresSession:
     most_bytes: int | None = None
     snapshot_at: float | None = None
 
-    def __init__(self, source: PostgresSource, connection: PostgresConnection, timeout: float | None) -> None:
+    def __init__(
+        self,
+        source: PostgresSource,
+        connection: PostgresConnection,
+        timeout: float | None,
+        *,
+        snapshot: str | None = None,
+    ) -> None:
         self._source, self._connection, self._timeout = source, connection, timeout
         is_watched = connection.is_pooled and connection.version >= _CAN_WATCH
-        self._begin = self._unsent = statements.begin(timeout, source.search_path, is_watched=is_watched)
+        self._begin = self._unsent = statements.begin(
+            timeout, source.search_path, is_watched=is_watched, snapshot=snapshot
+        )
+        self._twins: list[PostgresSession] = []
         self._lock = threading.Lock()
         self._work: Future[Any] | None = None
         self._has_begun = self._has_snapshot = self._is_spoiled = False
         self._ending = statements.ROLLBACK
         self._is_cancelled = self._is_closed = False
-        self.received = 0
+        self._received = 0
+
+    @property
+    def received(self) -> int:
+        """Bytes received so far."""
+        return self._received + sum(twin.received for twin in self._twins)
 
     def read(self, select: Select) -> Iterator[pa.RecordBatch]:
         """Yield the rows; at least one batch."""
         try:
-            yield from self._batches(select.sql, select.outputs)
+            if twins := self._twins_for(select):
+                yield from self._side_by_side(select, twins)
+            else:
+                yield from self._batches(select.sql, select.outputs)
         except BadValue as bad:
             raise self._not_representable(select, bad) from None
+
+    def _side_by_side(self, select: Select, twins: Sequence[PostgresSession]) -> Iterator[pa.RecordBatch]:
+        """The rows of the parts, one of them on this session's own connection."""
+        sessions = [self, *twins]
+        readers = [
+            partial(session._batches, select.with_tail(tail), select.outputs)
+            for session, tail in zip(sessions, select.parts, strict=True)
+        ]
+        try:
+            stops = [session.interrupt for session in sessions]
+            yield from parts.side_by_side(readers, stops, keeps_order=select.keeps_order)
+        finally:
+            self._close_twins()
+
+    def _twins_for(self, select: Select) -> list[PostgresSession]:
+        """Sessions on this one's snapshot, one for each part but the first; none where the whole is to be read."""
+        if not select.parts or self._connection.version < parts.FIRST_VERSION or self._connection.is_pooled:
+            return []  # a pooler may lead a twin to another server, or let it wait for this session's end
+        statement = select.with_tail(select.parts[0])
+        if not parts.can_be_explained(statement) or not self._source.has_spare(len(select.parts) - 1):
+            return []
+        try:
+            if not (parts.is_worth(self._call(self._explained(statement))) and self._may_export()):
+                return []
+        except DatabaseError:  # one who may read some columns only may not ask where a row stands
+            return []
+        (snapshot,) = self._row(statements.EXPORT)
+        self._unsent = statements.SAVEPOINT
+        with unless_done(self._close_twins):
+            self._twins = self._source.twins(str(snapshot), self._timeout, len(select.parts) - 1)
+            if self._is_cancelled:  # while they were not known yet
+                raise QueryCancelled
+        return self._twins
+
+    def _close_twins(self) -> None:
+        twins, self._twins = self._twins, []
+        for twin in twins:
+            twin.close()
+            self._received += twin.received
+
+    def _may_export(self) -> bool:
+        """Whether this user may give a snapshot away; asked once."""
+        if self._source.may_export is None:
+            self._source.may_export = self.first_row(statements.MAY_EXPORT, _ENTER_SECONDS)[0]
+        return bool(self._source.may_export)
+
+    async def _explained(self, statement: str) -> str:
+        await self._enter()
+        [row] = await self._connection.fetch_once(parts.EXPLAIN + statement)
+        self._has_snapshot = True
+        return str(row[0])
+
+    def interrupt(self) -> None:
+        """Free whoever reads; the session can be used on."""
+        with self._lock:
+            work = self._work
+        if work is not None:
+            work.cancel()
 
     def native(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Yield the rows of one statement of the user's, which PostgreSQL itself holds to reading."""
@@ -83,9 +161,10 @@ class PostgresSession:
     def cancel(self) -> None:
         """Free the reader now; the server is told in the background."""
         with self._lock:
-            self._is_cancelled, work = True, self._work
-        if work is not None:
-            work.cancel()
+            self._is_cancelled = True
+        self.interrupt()
+        for twin in self._twins:
+            twin.cancel()
 
     def close(self) -> None:
         """End the transaction and give the connection back."""
@@ -127,7 +206,7 @@ class PostgresSession:
         try:
             for block in stream.blocks(lambda: self._patience(started)):
                 self._has_snapshot = True
-                self.received += len(block)
+                self._received += len(block)
                 yield block
             self._has_snapshot = True
         except (CancelledError, *DRIVER_ERRORS, queue.Empty) as error:
@@ -238,7 +317,9 @@ class PostgresSession:
 
     def copied_row(self, query: str, seconds: float) -> list[str | None]:
         """The same as texts, and in one message with what begins the transaction."""
+        return self._row(f"COPY ({query}) TO STDOUT", seconds)
 
+    def _row(self, copy: str, seconds: float | None = None) -> list[str | None]:
         async def _ask() -> list[str | None]:
             found = bytearray()
 
@@ -246,12 +327,21 @@ class PostgresSession:
                 found.extend(chunk)
 
             async with asyncio.timeout(seconds):
-                sql = await self._statement(f"COPY ({query}) TO STDOUT")
+                sql = await self._statement(copy)
                 await self._connection.copy(sql, _take, lambda: not self._is_cancelled)
             self._has_snapshot = True
             return [None if text == "\\N" else text for text in found.decode().rstrip("\n").split("\t")]
 
         return self._call(_ask())
+
+    def enter(self) -> None:
+        """Begin the transaction before there is something to read."""
+
+        async def _begin() -> None:
+            async with asyncio.timeout(_ENTER_SECONDS):
+                await self._enter()
+
+        self._call(_begin())
 
     def renew(self) -> None:
         """Take a new snapshot at the same server: one message ends the transaction and begins the next, so that a

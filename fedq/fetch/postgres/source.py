@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
-from fedq.errors import ConnectionFailed, ConnectionLost, DriverMissing
+from fedq.errors import ConnectionFailed, ConnectionLost, DatabaseError, DriverMissing
 from fedq.fetch.pools import Pool
 from fedq.fetch.positions import Behind, Stand, wait_until
 from fedq.fetch.postgres.loopthread import LoopThread
@@ -69,6 +69,8 @@ class PostgresSource:
         self.search_path = self._schemas if database.schema or database.schemas else ()
         self._types = postgres_catalog.TypeCatalog()
         self._keys: dict[PhysicalTable, tuple[str, ...]] = {}
+        self.may_export: bool | None = None
+        """Whether the user may give a snapshot away; None until somebody asked."""
         self._lock = threading.Lock()
         self._parts: tuple[int, LoopThread, Pool[PostgresConnection]] | None = None
         self._connections: set[PostgresConnection] = set()
@@ -97,6 +99,43 @@ class PostgresSource:
     def open(self, timeout: float | None = None) -> PostgresSession:
         """A session; its snapshot is taken by the first read. `timeout` in seconds holds for each statement."""
         return PostgresSession(self, self._take(), timeout)
+
+    def has_spare(self, count: int) -> bool:
+        """Whether so many connections are free, or may be made."""
+        return self._running()[1].free >= count
+
+    def twins(self, snapshot: str, timeout: float | None, count: int) -> list[PostgresSession]:
+        """So many sessions on a snapshot that another one has exported; none where they cannot be had at once."""
+        twins: list[PostgresSession] = []
+
+        def _close() -> None:
+            for twin in twins:
+                twin.close()
+
+        with unless_done(_close):
+            while len(twins) < count:
+                twin = self._twin(snapshot, timeout)
+                if twin is None:
+                    _close()
+                    return []
+                twins.append(twin)
+        return twins
+
+    def _twin(self, snapshot: str, timeout: float | None) -> PostgresSession | None:
+        try:
+            connection = self._spare()
+        except ConnectionFailed:  # the server takes no more
+            return None
+        if connection is None:
+            return None
+        twin = PostgresSession(self, connection, timeout, snapshot=snapshot)
+        with unless_done(twin.close):
+            try:
+                twin.enter()
+            except (DatabaseError, ConnectionLost):  # a pooler led to another server, which has no such snapshot
+                twin.close()
+                return None
+        return twin
 
     def stand(self) -> Stand:
         """Where the server stands now. Raises: ConnectionFailed, DatabaseError."""
@@ -166,7 +205,7 @@ class PostgresSource:
             seen.add(stand.instance)
             time.sleep(_POOLER_PAUSE)
             held = session  # as long as it is, the pooler has to lead elsewhere
-            if self._running()[1].is_full:
+            if not self.has_spare(1):
                 held.close()
             connection = self._take()
 
@@ -238,15 +277,26 @@ class PostgresSource:
         connection.abort()
 
     def _take(self) -> PostgresConnection:
-        """A connection that answers."""
-        _, pool = self._running()
-        while True:
-            connection = pool.take()
-            with unless_done(lambda taken=connection: pool.give(taken, is_usable=False)):  # type: ignore[misc]
-                is_alive = self._answers(connection)
-            if is_alive:
-                return connection
-            pool.give(connection, is_usable=False)
+        """A connection that answers; waits until one is free."""
+        pool = self._running()[1]
+        while not self._is_alive(connection := pool.take()):
+            pass
+        return connection
+
+    def _spare(self) -> PostgresConnection | None:
+        """A connection that answers and that nobody needs now."""
+        pool = self._running()[1]
+        while (connection := pool.spare()) is not None and not self._is_alive(connection):
+            pass
+        return connection
+
+    def _is_alive(self, connection: PostgresConnection) -> bool:
+        """Whether a connection of the pool answers; one that does not goes back."""
+        with unless_done(lambda: self.give(connection, is_usable=False)):
+            is_alive = self._answers(connection)
+        if not is_alive:
+            self.give(connection, is_usable=False)
+        return is_alive
 
     def _answers(self, connection: PostgresConnection) -> bool:
         if connection.is_closed:

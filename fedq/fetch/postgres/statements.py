@@ -27,12 +27,16 @@ _READING = (
     *SETTINGS, "default_transaction_read_only = on", f"idle_in_transaction_session_timeout = '{_IDLE_SECONDS}s'",
 )  # fmt: skip
 # LOCAL, because a pooler such as PgBouncer hands the server's session on to other programs after the transaction
-_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + "".join(f"SET LOCAL {line}; " for line in _READING)
+_BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+_SETTINGS = "".join(f"SET LOCAL {line}; " for line in _READING)
 # a pooler of several servers may pass the request to stop a statement to the wrong one: then its going away must do
 _WATCH = "SET LOCAL client_connection_check_interval = '1s'; "
 SAVEPOINT = "SAVEPOINT fedq; "
 BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT fedq"
 ROLLBACK = "ROLLBACK"
+#: a snapshot can be given away outside of savepoints only, where a refusal would end the transaction
+EXPORT = "RELEASE SAVEPOINT fedq; COPY (SELECT pg_export_snapshot()) TO STDOUT"
+MAY_EXPORT = "SELECT has_function_privilege('pg_export_snapshot()', 'execute')"
 #: after a statement of the user's: a lock that it took for the whole connection would stay with it
 ROLLBACK_AND_UNLOCK = "ROLLBACK; SELECT pg_advisory_unlock_all()"
 
@@ -46,12 +50,15 @@ _COPIED = ("select", "with", "values", "table", "(")
 _FETCHED = ("show", "explain")
 
 
-def begin(timeout: float | None, schemas: Sequence[str], *, is_watched: bool = False) -> str:
+def begin(
+    timeout: float | None, schemas: Sequence[str], *, is_watched: bool = False, snapshot: str | None = None
+) -> str:
     """What starts a session's transaction. `schemas` is its search path; empty leaves the user's own. `is_watched`:
-    the server looks whether somebody still waits for the answer."""
+    the server looks whether somebody still waits for the answer. `snapshot` is another transaction's."""
     path = f"SET LOCAL search_path = {', '.join(map(POSTGRES.quote, schemas))}; " if schemas else ""
     limit = f"SET LOCAL statement_timeout = {max(1, int(timeout * 1000))}; " if timeout is not None else ""
-    return _BEGIN + path + limit + (_WATCH if is_watched else "") + SAVEPOINT
+    shared = f"SET TRANSACTION SNAPSHOT {POSTGRES.literal(snapshot)}; " if snapshot is not None else ""
+    return _BEGIN + shared + _SETTINGS + path + limit + (_WATCH if is_watched else "") + SAVEPOINT
 
 
 def copy(outputs: Sequence[Output], inner: str, encoding: str = "UTF8") -> str:

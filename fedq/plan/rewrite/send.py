@@ -9,7 +9,8 @@ Largest first is also least moved: a block only ever gives what the rest of the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from fedq.bind.resolve import BoundTable
 from fedq.bind.scope import cte_of
@@ -20,6 +21,7 @@ from fedq.errors import FedqError
 from fedq.plan.block import write_block
 from fedq.plan.constants import NotPushed
 from fedq.plan.nodes import Fetch, Output
+from fedq.plan.ranges import merging
 from fedq.plan.reach import flatten
 from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
 from fedq.plan.rewrite.size import size_of
@@ -47,6 +49,10 @@ class Sent:
     fetch: Fetch
     work: float
     """Rows that its database reads for it."""
+    heap: TableSchema | None = None
+    """The one table that it reads, where it can be cut by rows of it."""
+    merge: Mapping[str, str] = field(default_factory=dict)
+    """What makes its groups of those of such parts (plan/ranges.py)."""
 
 
 def send_blocks(draft: Draft, facts: Facts) -> tuple[Draft, dict[int, Sent]]:
@@ -110,7 +116,11 @@ def _written(draft: Draft, node: exp.Expr, text: str, facts: Facts) -> Sent | No
     known = {column.name: ColumnStatistics(distinct=size.distinct_of(column.name)) for column in columns}
     statistics = TableStatistics(size.rows.rows, known)
     schema = TableSchema(PhysicalTable(None, name), columns, rows=size.rows.rows, statistics=statistics)
-    return Sent(BoundTable(name, database, schema), replace(fetch, pushed=_words(draft, node)), size.work)
+    merge = merging(node, fetch.outputs)
+    tables = marked(node)
+    heap = draft.tables[number_of(tables[0])].schema if merge is not None and len(tables) == 1 else None
+    answer = BoundTable(name, database, schema)
+    return Sent(answer, replace(fetch, pushed=_words(draft, node)), size.work, heap, merge or {})
 
 
 def _words(draft: Draft, node: exp.Expr) -> tuple[str, ...]:
