@@ -19,7 +19,7 @@ def everything_in_parts() -> Iterator[list[int]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ranges, "_is_worth", lambda *_, **__: True)
         patch.setattr(ranges, "_cuts", lambda _: ("ctid < '(0,4)'", "ctid >= '(0,4)'"))
-        patch.setattr(parts, "is_worth", lambda _: True)
+        patch.setattr(parts, "is_scan", lambda *_: True)
         yield counted(patch)
 
 

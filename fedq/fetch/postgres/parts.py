@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 #: the first version that reads a range of pages without reading the others
 FIRST_VERSION = 14
-#: of each part, in units of the server's planner: less is done sooner than the others have begun
+#: in units of the server's planner: less is done sooner than the others have begun
 LEAST_COST = 2_000.0
+#: how the server reads a part
+OF_PAGES = "Tid Range Scan"
 #: a longer statement is not sent once more to be explained
 _LONGEST = 100_000
 #: bytes that wait for the reader, per part: where their order is free, and where they must wait for the part before
@@ -33,21 +35,21 @@ _NEAR, _FAR = 2 << 20, 128 << 20
 EXPLAIN = "EXPLAIN (FORMAT JSON) "
 
 
-def is_worth(explained: str) -> bool:
-    """Whether a part, as the server explains it, is a scan of its own pages, and a long one.
+def is_scan(explained: str, kind: str = "Seq Scan") -> bool:
+    """Whether a statement, as the server explains it, reads its table by a scan of that kind, and for long.
 
-    >>> is_worth('[{"Plan": {"Node Type": "Tid Range Scan", "Total Cost": 9000.0}}]')
+    >>> is_scan('[{"Plan": {"Node Type": "Aggregate", "Plans": [{"Node Type": "Seq Scan", "Total Cost": 9e3}]}}]')
     True
-    >>> is_worth('[{"Plan": {"Node Type": "Index Scan", "Total Cost": 9000.0}}]')
+    >>> is_scan('[{"Plan": {"Node Type": "Index Only Scan", "Total Cost": 9000.0}}]')
     False
     """
     waiting: list[dict[str, Any]] = [json.loads(explained)[0]["Plan"]]
-    scans = []
+    reads = []
     while waiting:
         node = waiting.pop()
         waiting += node.get("Plans", ())
-        scans += [] if "Plans" in node else [node]
-    return all(scan["Node Type"] == "Tid Range Scan" and scan["Total Cost"] >= LEAST_COST for scan in scans)
+        reads += [] if "Plans" in node else [node]
+    return all(read["Node Type"] == kind and read["Total Cost"] >= LEAST_COST for read in reads)
 
 
 def can_be_explained(statement: str) -> bool:

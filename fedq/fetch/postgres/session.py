@@ -102,13 +102,9 @@ class PostgresSession:
         """Sessions on this one's snapshot, one for each part but the first; none where the whole is to be read."""
         if not select.parts or self._connection.version < parts.FIRST_VERSION or self._connection.is_pooled:
             return []  # a pooler may lead a twin to another server, or let it wait for this session's end
-        statement = select.with_tail(select.parts[0])
-        if not parts.can_be_explained(statement) or not self._source.has_spare(len(select.parts) - 1):
+        if not parts.can_be_explained(select.sql) or not self._source.has_spare(len(select.parts) - 1):
             return []
-        try:
-            if not (parts.is_worth(self._call(self._explained(statement))) and self._may_export()):
-                return []
-        except DatabaseError:  # one who may read some columns only may not ask where a row stands
+        if not parts.is_scan(self._explained(select.sql)) or not self._can_read_pages(select) or not self._may_export():
             return []
         (snapshot,) = self._row(statements.EXPORT)
         self._unsent = statements.SAVEPOINT
@@ -130,11 +126,21 @@ class PostgresSession:
             self._source.may_export = self.first_row(statements.MAY_EXPORT, _ENTER_SECONDS)[0]
         return bool(self._source.may_export)
 
-    async def _explained(self, statement: str) -> str:
-        await self._enter()
-        [row] = await self._connection.fetch_once(parts.EXPLAIN + statement)
-        self._has_snapshot = True
-        return str(row[0])
+    def _can_read_pages(self, select: Select) -> bool:
+        """Whether the server lets this user ask for rows by their pages: not one who may read some columns only."""
+        try:
+            return parts.is_scan(self._explained(select.with_tail(select.parts[0])), parts.OF_PAGES)
+        except DatabaseError:
+            return False
+
+    def _explained(self, statement: str) -> str:
+        async def _ask() -> str:
+            await self._enter()
+            [row] = await self._connection.fetch_once(parts.EXPLAIN + statement)
+            self._has_snapshot = True
+            return str(row[0])
+
+        return self._call(_ask())
 
     def interrupt(self) -> None:
         """Free whoever reads; the session can be used on."""
