@@ -64,7 +64,9 @@ class BoundQuery:
     def shown(self, name: str) -> str:
         """A name that the local engine made of an expression, without our name for a table in it."""
         for occurrence in self.occurrences:
-            inner = re.escape(DUCKDB.quote(occurrence.id))
+            if (quoted := DUCKDB.quote(occurrence.id)) not in name:
+                continue
+            inner = re.escape(quoted)
             if not occurrence.node.alias:
                 name = re.sub(rf'{inner} AS ("(?:[^"]|"")*"|\w+)', lambda found: found[1], name)
             name = re.sub(inner, occurrence.node.name.replace("\\", "\\\\"), name)

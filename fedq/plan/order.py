@@ -44,17 +44,20 @@ class _Offered:
 
 def in_order(pulls: Sequence[Pull], edges: Sequence[Edge], links: Mapping[str, Link | None]) -> list[Pull]:
     """The pulls in the order in which they may start, each with the keys it waits for."""
-    waiting, here = list(pulls), list[Pull]()
+    waiting, here = list(pulls), dict[str, Pull]()
+    towards: dict[str, list[Edge]] = {pull.id: [] for pull in pulls}
+    for edge in edges:
+        towards.get(edge.to_occurrence.id, []).append(edge)
     for pull in waiting:
         pull.joined = pull.rows
     while waiting:
-        offers = {pull.id: _offers(pull, here, edges) for pull in waiting}
+        offers = {pull.id: _offers(pull, here, towards[pull.id]) for pull in waiting}
         chosen = min(waiting, key=lambda pull: _rows(pull, offers[pull.id], links))
         waiting.remove(chosen)
         _take(chosen, offers[chosen.id], links)
         _reduce(chosen, here, edges)
-        here.append(chosen)
-    return here
+        here[chosen.id] = chosen
+    return list(here.values())
 
 
 def _rows(pull: Pull, offers: Sequence[_Offered], links: Mapping[str, Link | None]) -> float:
@@ -64,12 +67,12 @@ def _rows(pull: Pull, offers: Sequence[_Offered], links: Mapping[str, Link | Non
     return rows
 
 
-def _offers(taker: Pull, here: Sequence[Pull], edges: Sequence[Edge]) -> list[_Offered]:
-    by_id = {pull.id: pull for pull in here}
+def _offers(taker: Pull, here: Mapping[str, Pull], edges: Sequence[Edge]) -> list[_Offered]:
+    """What those that are here could give along the edges that lead to the taker."""
     found = []
     for edge in edges:
-        giver = by_id.get(edge.from_occurrence.id)
-        if giver is not None and edge.to_occurrence.id == taker.id:
+        giver = here.get(edge.from_occurrence.id)
+        if giver is not None:
             keys = _distinct_keys(giver, edge)
             share = key_share(
                 keys, distinct(taker.occurrence.table, edge.to_column), table_rows(taker.occurrence.table)
@@ -152,12 +155,12 @@ def _within(edge: Edge, giver: Pull, depth: int) -> Within:
     return Within(edge.to_column.name, giver.id, edge.from_column.name, inner)
 
 
-def _reduce(chosen: Pull, here: Sequence[Pull], edges: Sequence[Edge]) -> None:
+def _reduce(chosen: Pull, here: Mapping[str, Pull], edges: Sequence[Edge]) -> None:
     """Sources that are already here give fewer keys now: those of the rows that meet the one that came."""
-    for pull in here:
-        for edge in edges:
-            is_back = edge.from_occurrence.id == chosen.id and edge.to_occurrence.id == pull.id
-            if not is_back or any(found.from_fetch == pull.id for found in chosen.within):
+    back = [edge for edge in edges if edge.from_occurrence.id == chosen.id]
+    for pull in here.values():
+        for edge in back:
+            if edge.to_occurrence.id != pull.id or any(found.from_fetch == pull.id for found in chosen.within):
                 continue
             keys = _distinct_keys(chosen, edge)
             share = key_share(keys, distinct(pull.occurrence.table, edge.to_column), pull.rows)

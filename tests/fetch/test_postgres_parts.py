@@ -136,7 +136,9 @@ def test_who_may_not_ask_where_rows_stand_gets_them_whole(
     url: str, postgres: PostgresServer, database: str, used: list[int]
 ) -> None:
     postgres.sql(
-        "CREATE ROLE some_columns LOGIN PASSWORD 'pw'; GRANT SELECT (id, k) ON big TO some_columns", database, admin=True
+        "CREATE ROLE some_columns LOGIN PASSWORD 'pw'; GRANT SELECT (id, k) ON big TO some_columns",
+        database,
+        admin=True,
     )
     name = f"{postgres.user}:{postgres.password}@"
     with source_on(url.replace(name, "some_columns:pw@")) as source:

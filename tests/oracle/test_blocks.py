@@ -159,6 +159,8 @@ CASES: list[tuple[str, str]] = [
     ("select id from {c} union all select cid from {o}", ALL),
     ("select s from {c} union select s from {o}", "pg icu pad bin lite"),
     ("select s from {c} union all select s from {o} where id > 2", ALL),
+    ("select id from {c} union select cid from {o} union select g from {c} order by 1 limit 7", ALL),
+    ("select id from {c} union select i from {c} union all select g from {c} union all select id from {o}", ALL),
     ("select s, 1 as n from {c} union select s, 2 from {o} order by 2 desc, s limit 4", "pg icu pad bin lite"),
     ("select id from {c} intersect select cid from {o}", "pg icu pad lite"),
     ("select g from {c} except select cid from {o}", "pg icu pad lite"),
@@ -298,3 +300,12 @@ def test_a_day_that_is_none_is_an_error_where_the_database_computes(world: Place
         world.query(sql)
     world.run("mariadb", "update zeros set t = '2020-01-01'")
     world.query(sql)
+
+
+def test_a_long_union_is_one_statement(world: Places) -> None:
+    """SQLite's parser takes thirty levels of nesting; what it refuses is pulled table by table."""
+    for kind in KINDS:
+        parts = (f"select id, s from {table}_{kind} where id <> {n}" for n in range(30) for table in "co")
+        sql = " union all ".join(parts)
+        world.check(sql, widths=kind != "lite")
+        assert len(world.query(sql).sources) == 1

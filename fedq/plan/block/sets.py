@@ -3,7 +3,8 @@
     select s from a union select s from b
     SELECT "rows"."s" FROM (SELECT ("a"."s")::text COLLATE "C" AS "s" FROM … UNION SELECT … FROM …) AS "rows"
 
-Each side is one SELECT of its own: which of them binds closer is said by nesting, never by a rule of precedence.
+Each side is one SELECT of its own: which of them binds closer is said by nesting, never by a rule of precedence. Only a
+chain of one verb is said as one, from the left as every database reads it: SQLite takes about thirty levels of nesting.
 """
 
 from __future__ import annotations
@@ -40,15 +41,18 @@ def write_set(node: exp.SetOperation, statement: Statement, names: Names | None)
         for one, other in zip(sides[0].items, sides[1].items, strict=True)
     ]
     said = [_side(side, [pair[at].sql for pair in pairs], statement) for at, side in enumerate(sides)]
+    if sides[0].united[0] == verb and said[0] == _bare(sides[0], statement):
+        said[0] = sides[0].united[1]
+    text = f" {verb} ".join(said)
     named_items = tuple(Item("", pair[0]) for pair in pairs)
     joined = Written(named_items, "", (), "", has_order=any(side.has_order for side in sides))
     joined = replace(joined, is_correlated=any(side.is_correlated for side in sides))
-    source, sql = source_of_query(statement, joined, "rows", (), text=f" {verb} ".join(said))
+    source, sql = source_of_query(statement, joined, "rows", (), text=text)
     items = tuple(
         Item(item.name, Said(found[0], found[1], is_strict=False))
         for item, (_, found) in zip(sides[0].items, source.columns, strict=True)
     )
-    return ordered_rows(node, replace(joined, items=items, source=f"FROM {sql}"), statement)
+    return ordered_rows(node, replace(joined, items=items, source=f"FROM {sql}", united=(verb, text)), statement)
 
 
 def _verb(node: exp.SetOperation, dialect: str) -> str:
@@ -67,6 +71,12 @@ def _side(side: Written, values: list[str], statement: Statement) -> str:
         return side.sql(outputs)
     names = ", ".join(statement.quote(f"c{number}") for number in range(len(values)))
     return f"SELECT {names} FROM ({side.sql(outputs)}) AS {statement.quote(statement.alias('side'))}"
+
+
+def _bare(side: Written, statement: Statement) -> str:
+    """What `_side` makes of united rows that nothing is done with."""
+    plain = replace(side, where=(), suffix="", has_limit=False, is_distinct=False)
+    return _side(plain, [item.said.sql for item in side.items], statement)
 
 
 def _pair(one: Said, other: Said, dialect: Dialect, *, is_distinct: bool) -> tuple[Said, Said]:

@@ -75,6 +75,8 @@ class Written:
     """Whether its rows come in an order that DuckDB would keep."""
     is_correlated: bool = False
     """Whether it is another query for each row of a block around it."""
+    united: tuple[str, str] = ("", "")
+    """The verb and the text of the set operation whose rows these are, columns and all; empty where they are not."""
     is_quick: bool = False
     """Whether being computed for each row again costs little: an index serves it, or it reads few rows."""
 
