@@ -34,7 +34,7 @@ from fedq.plan.rewrite.facts import Facts
 from fedq.plan.rewrite.send import Sent
 from fedq.plan.translate import Speaker, translate
 from fedq.plan.whole import whole_query
-from fedq.sql import every, exp, first, render
+from fedq.sql import copied, every, exp, first, render
 from fedq.types import Comparison, Type
 
 #: conditions and their connections
@@ -107,7 +107,7 @@ def _push(conjunct: Conjunct, query: BoundQuery, pulls: Mapping[str, Pull]) -> N
     if len(spoken) != 1:
         return
     pull = pulls[next(iter(spoken))]
-    text = render(conjunct.node)
+    text = _words(conjunct.node, pull)
     if pull.id not in conjunct.targets:
         return
     try:
@@ -123,6 +123,16 @@ def _push(conjunct: Conjunct, query: BoundQuery, pulls: Mapping[str, Pull]) -> N
     pull.offers.append(offer)
     pull.conditions.append(conjunct.node)
     pull.pushed.append(text)
+
+
+def _words(node: exp.Expr, pull: Pull) -> str:
+    """A condition in the user's words, who gave a block that is sent no name."""
+    if pull.sent is None:
+        return render(node)
+    bare = copied(node)
+    for column in every(bare, exp.Column):
+        column.set("table", None)
+    return render(bare)
 
 
 def _spoken_of(conjunct: Conjunct, query: BoundQuery) -> set[str]:

@@ -78,7 +78,7 @@ def _names(*names: str) -> str:
 
 def _sent(sent: KeysSent) -> str:
     """What became of a filter's keys."""
-    what = f"keys of {sent.from_fetch} for {sent.column}"
+    what = f"key{'s' * (sent.count != 1)} of {sent.from_fetch} for {sent.column}"
     match sent.carrier:
         case "range":
             return f"a range, for there are too many {what}"

@@ -95,6 +95,8 @@ def in_ranges(fetch: Fetch, table: TableSchema, merge: Mapping[str, str], link: 
     `merging`."""
     if table.pages is None or not _ONE_TABLE.fullmatch(fetch.source) or fetch.native is not None or fetch.is_distinct:
         return fetch
+    if any(key.column.physical in table.indexed for key in fetch.keys):
+        return fetch  # an index finds their rows
     hows = tuple(merge[output.name] for output in fetch.outputs) if merge else ()
     is_short = sorted(name for name, how in merge.items() if not how) != sorted(
         output.name for output, how in zip(fetch.outputs, hows, strict=False) if not how

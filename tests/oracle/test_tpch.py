@@ -51,3 +51,13 @@ def test_tpch(placed: Places, number: int) -> None:
     # SQLite has one integer type: there integers may be wider
     is_exact = "sqlite" not in str(placed.tables.values())
     assert placed.check(tpch.queries()[number], ordered=True, widths=is_exact)
+
+
+@pytest.mark.parametrize("number", range(1, 23))
+def test_what_is_pushed_is_said_once_and_in_the_words_of_the_query(placed: Places, number: int) -> None:
+    """What a block was asked for was asked once more of its answer, and shown with a name that nobody gave."""
+    plan = placed.federation.explain(tpch.queries()[number], frames=placed.frames or None)
+    for fetch in plan.fetches:
+        assert not [one for one in fetch.where for other in fetch.where if other.startswith(f"{one} AND ")]
+        assert not [text for text in fetch.pushed if text.startswith('"q')]
+        assert len(set(fetch.pushed)) == len(fetch.pushed)

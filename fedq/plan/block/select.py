@@ -59,8 +59,8 @@ class _Select:
         sources = From(self.statement, self.scope, lambda node: self._exact(node, self._speaker()))
         source = sources.write(self.select)
         condition = self.select.args.get("where")
-        where = [self._exact(condition.this, self._speaker())] if condition is not None else []
-        where += sources.extra
+        parts = _conjuncts(condition.this) if condition is not None else ()
+        where = [*(exactly(part, self._speaker()) for part in parts), *sources.extra]
         self.is_grouped = self.select.args.get("group") is not None or self._has_aggregate()
         self._find_keys()
         if self.is_grouped and (folded := self._fold(source, where)) is not None:
