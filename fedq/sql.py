@@ -22,8 +22,8 @@ from sqlglot.tokenizer_core import Token, TokenType
 from fedq.errors import SQLSyntaxError
 
 __all__ = [
-    "Edit", "Token", "TokenType", "apply_edits", "copied", "every", "exp", "first", "nodes", "parse", "render",
-    "span_of", "tokenize", "type_text",
+    "Edit", "Token", "TokenType", "apply_edits", "copied", "every", "exp", "first", "named", "nodes", "parse", "render",
+    "shown_as", "span_of", "tokenize", "type_text",
 ]  # fmt: skip
 
 # sqlglot says on its logger that it keeps a statement as plain text; fedq refuses such statements with an error of
@@ -40,6 +40,10 @@ class _Read(DuckDB):
     class Tokenizer(DuckDB.Tokenizer):
         IDENTIFIERS: ClassVar = ['"', "`"]
         HEX_STRINGS: ClassVar = [("x'", "'"), ("X'", "'")]
+
+
+#: what trees are written by
+_DUCKDB = DuckDB()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,34 +135,47 @@ def every(tree: exp.Expr, *kinds: type[E]) -> list[E]:
 
 def first(tree: exp.Expr, *kinds: type[E]) -> E | None:
     """The first of the nodes that `every` gives; None where there is none."""
-    waiting = [tree]
-    for node in waiting:
-        if isinstance(node, kinds):
-            return node
-        if node.__class__ not in _LEAVES:
-            waiting += _children(node)
-    return None
+    return next((node for node in nodes(tree) if isinstance(node, kinds)), None)
 
 
 def nodes(tree: exp.Expr, *, without: Callable[[exp.Expr], bool] | None = None) -> list[exp.Expr]:
     """All nodes, breadth first; of one that `without` is true for only itself, nothing in it."""
     waiting = [tree]
     for node in waiting:
-        if node.__class__ not in _LEAVES and (without is None or not without(node)):
-            waiting += _children(node)
+        if node.__class__ in _LEAVES or (without is not None and without(node)):
+            continue
+        for value in node.args.values():
+            if isinstance(value, exp.Expr):
+                waiting.append(value)
+            elif value.__class__ is list:
+                waiting += [item for item in value if isinstance(item, exp.Expr)]
     return waiting
 
 
-def _children(node: exp.Expr) -> list[exp.Expr]:
-    found: list[exp.Expr] = []
-    for value in node.args.values():
-        if value is None or value is False:
-            continue
-        if isinstance(value, exp.Expr):
-            found.append(value)
-        elif value.__class__ is list:
-            found += [item for item in value if isinstance(item, exp.Expr)]
-    return found
+def named(column: exp.Column) -> tuple[str, str]:
+    """A reference's qualifier and name, lower case: as `table` and `name` have them, in a fifth of their time.
+
+    >>> [named(column) for column in every(parse("select O.Total, day, o.* from o")[0], exp.Column)]
+    [('o', 'total'), ('', 'day'), ('o', '*')]
+    """
+    qualifier, name = column.args.get("table"), column.args.get("this")
+    return (
+        qualifier.this.lower() if qualifier.__class__ is exp.Identifier else column.table.lower(),
+        name.this.lower() if name.__class__ is exp.Identifier else column.name.lower(),
+    )
+
+
+def shown_as(node: exp.Expr) -> str:
+    """The name of a source or an output, lower case: its alias, else its own; "" where it has none.
+
+    >>> tree = parse("select o.Total, day as D, 1 + 1 from Orders o join t")[0]
+    >>> [shown_as(node) for node in (*tree.expressions, *every(tree, exp.Table))]
+    ['total', 'd', '', 'o', 't']
+    """
+    name = node.args.get("alias") or node.args.get("this")
+    if name.__class__ is exp.TableAlias:
+        name = name.args.get("this")
+    return name.this.lower() if name.__class__ is exp.Identifier else str(node.alias_or_name).lower()
 
 
 def copied(tree: E) -> E:
@@ -174,19 +191,20 @@ def copied(tree: E) -> E:
             new.comments = list(old.comments)
         if old._meta is not None:
             new._meta = dict(old._meta)
+        args = new.args
         if old.__class__ in _LEAVES:
-            new.args.update(old.args)
+            args.update(old.args)
             continue
         for key, value in old.args.items():
             if isinstance(value, exp.Expr):
-                new.args[key] = _shell(value, new, key, None, waiting)
+                args[key] = _shell(value, new, key, None, waiting)
             elif value.__class__ is list:
-                new.args[key] = [
+                args[key] = [
                     _shell(item, new, key, index, waiting) if isinstance(item, exp.Expr) else item
                     for index, item in enumerate(value)
                 ]
             else:
-                new.args[key] = value
+                args[key] = value
     return made
 
 
@@ -206,7 +224,7 @@ def render(tree: exp.Expr) -> str:
     >>> render(parse("select  a from t")[0])
     'SELECT a FROM t'
     """
-    return copied(tree).sql("duckdb", copy=False)
+    return _DUCKDB.generate(copied(tree), copy=False)
 
 
 def type_text(type_: exp.DataType) -> str:
@@ -217,4 +235,4 @@ def type_text(type_: exp.DataType) -> str:
 
 @lru_cache(maxsize=256)
 def _bare_type_text(kind: exp.DType) -> str:
-    return exp.DataType(this=kind).sql("duckdb")
+    return _DUCKDB.generate(exp.DataType(this=kind), copy=False)

@@ -16,16 +16,19 @@ from itertools import pairwise
 
 from fedq.bind.resolve import BoundTable
 from fedq.catalog.schema import Column
-from fedq.sql import every, exp, first, span_of
+from fedq.sql import every, exp, first, named, shown_as, span_of
 
 #: the hidden column that says which database a row was loaded from
 ORIGIN = "_database"
-_TAKING_ALL = (exp.Columns, exp.Pivot, exp.PositionalColumn)
+#: parts that name what they are part of
+_NAMED = (exp.Column, exp.Table, exp.TableAlias, exp.Alias)
+#: parts that may stand for every column of their block's sources
+_OF_ALL = (exp.Join, exp.Star, exp.Columns, exp.Pivot, exp.PositionalColumn)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Occurrence:
-    """One place in the text where a base table is read."""
+    """One place in the text where a base table is read; it is equal to itself alone."""
 
     id: str
     """Its name in the local engine, unique in the query: `customers@1`."""
@@ -45,7 +48,7 @@ class Occurrence:
         """Whether `shop.orders.id` means this table: `from shop.orders`, without an alias."""
         mine = [part.name.lower() for part in (self.node.args.get("catalog"), self.node.args.get("db")) if part]
         theirs = [part.name.lower() for part in (column.args.get("catalog"), column.args.get("db")) if part]
-        is_named = not self.node.alias and column.table.lower() == self.node.name.lower()
+        is_named = not self.node.alias and named(column)[0] == shown_as(self.node)
         return is_named and bool(mine) and mine[-len(theirs) :] == theirs
 
 
@@ -130,7 +133,7 @@ class Scopes:
         return block
 
     def _add(self, block: Block, source: exp.Expr) -> None:
-        name = source.alias_or_name.lower() or f"?{len(block.derived)}"
+        name = shown_as(source) or f"?{len(block.derived)}"
         occurrence = self._by_node.get(id(source))
         if name in block.tables or name in block.derived or source.args.get("pivots"):
             block.is_opaque = True
@@ -147,7 +150,7 @@ class Scopes:
     def resolve(self, column: exp.Column, block: Block | None = None) -> tuple[Occurrence, Column] | None:
         """The base column a reference means, None when it could mean something else."""
         block = block or self.block_of(column)
-        is_beside, qualifier, name = False, column.table.lower(), column.name.lower()
+        is_beside, (qualifier, name) = False, named(column)
         while block is not None:
             if block.is_opaque or (is_beside and _may_name(column, block)):
                 return None
@@ -163,7 +166,7 @@ class Scopes:
                     return None
                 if hits:
                     return hits[0]
-                if any(projection.alias.lower() == name for projection in block.node.expressions):
+                if any(output.alias.lower() == name for output in block.node.expressions):
                     return None  # DuckDB lets WHERE use the names that SELECT gives
             is_beside, block = block.is_source, block.parent
         return None
@@ -182,20 +185,20 @@ class Scopes:
         direct = self.resolve(column, block)
         if direct is not None:
             return direct
-        block = block or self.block_of(column)
-        while block is not None and not block.is_opaque and column.table:
-            if column.table.lower() in block.derived:
-                inner = block.derived[column.table.lower()]
-                return self._projected(inner, column.name) if isinstance(inner, exp.Select) else None
-            block = None if column.table.lower() in block.tables or block.is_source else block.parent
+        block, (qualifier, name) = block or self.block_of(column), named(column)
+        while block is not None and not block.is_opaque and qualifier:
+            if qualifier in block.derived:
+                inner = block.derived[qualifier]
+                return self._projected(inner, name) if isinstance(inner, exp.Select) else None
+            block = None if qualifier in block.tables or block.is_source else block.parent
         return None
 
     def _projected(self, select: exp.Select, name: str) -> tuple[Occurrence, Column] | None:
-        """The base column that an output of a block is, when it is just that and no other output has its name."""
+        """The base column that an output of a block is, when it is just that and no other has its name (lower case)."""
         if any(_is_many(projection) for projection in select.expressions):
             return None
-        named = [projection for projection in select.expressions if projection.alias_or_name.lower() == name.lower()]
-        inner = named[0].unalias() if len(named) == 1 else None
+        meant = [projection for projection in select.expressions if shown_as(projection) == name]
+        inner = meant[0].unalias() if len(meant) == 1 else None
         return self.origin(inner, self.blocks.get(id(select))) if isinstance(inner, exp.Column) else None
 
 
@@ -215,9 +218,10 @@ def _around(select: exp.Select) -> tuple[exp.Select | None, bool]:
 
 def _may_name(column: exp.Column, block: Block) -> bool:
     """Whether a reference from one of a block's sources could mean another of them."""
-    if column.table:
-        return column.table.lower() in {*block.tables, *block.derived} or _has_column(block, column.parts[0].name)
-    return any(occurrence.table.column(column.name) for occurrence in block.tables.values()) or len(block.derived) > 1
+    qualifier, name = named(column)
+    if qualifier:
+        return qualifier in block.tables or qualifier in block.derived or _has_column(block, column.parts[0].name)
+    return _has_column(block, name) or len(block.derived) > 1
 
 
 def sources_of(select: exp.Select) -> Iterator[exp.Expr]:
@@ -264,7 +268,7 @@ def _is_qualifier(column: exp.Column, occurrence: Occurrence) -> bool:
 
 
 def _has_column(block: Block, name: str) -> bool:
-    """Whether `name.x` could be a field of a struct column called `name`."""
+    """Whether a table of the block has such a column; `name.x` could then be a field of a struct."""
     return any(occurrence.table.column(name) for occurrence in block.tables.values())
 
 
@@ -278,8 +282,9 @@ def _occurrences(
     uses = _Uses(tree, parts)
     found = []
     for number, node, table in zip(numbers, nodes, tables, strict=True):
-        columns = uses.columns_of(node, table)
-        has_origin = table.column(ORIGIN) is None and uses.touches(str(node.alias or node.name).lower(), ORIGIN)
+        alias = shown_as(node)
+        columns = uses.columns_of(node, alias, table)
+        has_origin = table.column(ORIGIN) is None and uses.touches(alias, ORIGIN)
         found.append(Occurrence(f"{table.name}@{number}", node, table, columns, has_origin))
     return found
 
@@ -297,28 +302,29 @@ class _Uses:
         """Blocks (by id) that take every column of their sources."""
         self._is_all = isinstance(tree, (exp.Pivot, exp.Summarize, exp.Describe))
         for node in parts:
-            if isinstance(node, exp.Column):
-                self._add_column(node)
-            elif isinstance(node, exp.Identifier):
-                if not isinstance(node.parent, (exp.Column, exp.Table, exp.TableAlias, exp.Alias)):
+            if isinstance(node, exp.Identifier):
+                if not isinstance(node.parent, _NAMED):
                     self._bare.add(node.name.lower())
-            elif isinstance(node, _TAKING_ALL) or _is_natural(node) or _is_projected_star(node):
+            elif isinstance(node, exp.Column):
+                self._add_column(node)
+            elif isinstance(node, _OF_ALL) and _takes_all(node):
                 self._whole.add(id(node.find_ancestor(exp.Select)))
 
     def _add_column(self, column: exp.Column) -> None:
+        qualifier, name = named(column)
         if isinstance(column.this, exp.Star):
-            self._starred.add(column.table.lower())
-            self._bare.add(column.table.lower())  # a struct's fields
-            return
-        parts = [part.name.lower() for part in column.parts]
-        self._bare.add(parts[0])  # alone, or a struct column with its fields
-        if len(parts) == 1:
-            self._alone.add(parts[0])
-        self._qualified.update(pairwise(parts))
+            self._starred.add(qualifier)
+            self._bare.add(qualifier)  # a struct's fields
+        elif not qualifier:
+            self._bare.add(name)
+            self._alone.add(name)
+        else:
+            parts = [part.name.lower() for part in column.parts] if column.args.get("db") else [qualifier, name]
+            self._bare.add(parts[0])  # a struct column with its fields
+            self._qualified.update(pairwise(parts))
 
-    def columns_of(self, node: exp.Table, table: BoundTable) -> tuple[Column, ...]:
+    def columns_of(self, node: exp.Table, alias: str, table: BoundTable) -> tuple[Column, ...]:
         """The table's columns that the query can touch at this place."""
-        alias = str(node.alias or node.name).lower()
         block = node.find_ancestor(exp.Select)
         is_row = alias in self._alone and table.column(alias) is None  # `select c from customers c` is the whole row
         is_whole = self._is_all or block is None or id(block) in self._whole or alias in self._starred
@@ -337,13 +343,13 @@ def _is_many(projection: exp.Expr) -> bool:
     return bool(stars) or first(projection, exp.Columns, exp.Unnest, exp.Explode) is not None
 
 
-def _is_natural(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Join) and str(node.args.get("method") or "").upper() == "NATURAL"
-
-
-def _is_projected_star(node: exp.Expr) -> bool:
-    """`select *`, but neither `count(*)` nor `exists (select * …)`, which look at no column."""
-    if not isinstance(node, exp.Star) or isinstance(node.parent, (exp.Count, exp.Column)):
-        return False
+def _takes_all(node: exp.Expr) -> bool:
+    """Whether a part needs every column: NATURAL JOIN and `select *`, not `count(*)` nor `exists (select * …)`, which
+    look at none."""
+    if isinstance(node, exp.Join):
+        return str(node.args.get("method") or "").upper() == "NATURAL"
+    if not isinstance(node, exp.Star):
+        return True
     select = node.find_ancestor(exp.Select)
-    return not (isinstance(node.parent, exp.Select) and select is not None and isinstance(select.parent, exp.Exists))
+    is_exists = isinstance(node.parent, exp.Select) and select is not None and isinstance(select.parent, exp.Exists)
+    return not is_exists and not isinstance(node.parent, (exp.Count, exp.Column))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedq.bind.resolve import BoundTable
+from fedq.catalog.scale import number, on_scale
 from fedq.catalog.schema import Column
 from fedq.catalog.statistics import ColumnStatistics
 from fedq.plan.constants import NotPushed, comparable, constant
@@ -29,8 +30,6 @@ Resolve = Callable[[exp.Column], tuple[BoundTable, Column] | None]
 EQUAL, RANGE, CLOSED_RANGE, LIKE, NULLS, OTHER = 0.02, 0.3, 0.1, 0.1, 0.05, 0.3
 #: a value beyond the ends that the statistics know: they may be old
 _BEYOND = 0.001
-#: points that stand for a column of which only the ends are known
-_POINTS = 33
 #: bytes of a text that decide where between two bounds it lies
 _TEXT_BYTES = 7
 _NO_STATISTICS = ColumnStatistics()
@@ -50,9 +49,9 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """One end of a range: the smallest or largest value, and whether it belongs to the range."""
+    """One end of a range: where its smallest or largest value lies on the scale, and whether it belongs to it."""
 
-    value: Any
+    place: Any
     is_included: bool
 
 
@@ -91,11 +90,6 @@ class _Facts:
         return _Facts(column, rows, found or _NO_STATISTICS, schema.key == (column.physical,))
 
     @property
-    def nulls(self) -> float:
-        """Share of NULLs; 0 where it is unknown."""
-        return _clamped(self.known.null_share or 0.0)
-
-    @property
     def distinct(self) -> float | None:
         """Different values."""
         if self.is_unique and self.rows is not None:
@@ -106,27 +100,11 @@ class _Facts:
         if self.column.type.family not in ("integer", "date") or self.known.low is None or self.known.high is None:
             return None if known is None else max(1.0, known)
         unit = 86_400.0 if self.column.type.family == "date" else 1.0
-        span = max(1.0, (_number(self.known.high) - _number(self.known.low)) / unit + 1)
+        span = max(1.0, (number(self.known.high) - number(self.known.low)) / unit + 1)
         if known is not None:
             return max(1.0, min(known, span))
         # a narrow domain is full, as a rule; of a wide one nobody knows how much of it is used
         return max(1.0, min(span, self.rows)) if self.rows is not None and span <= 2 * self.rows else None
-
-    @property
-    def bounds(self) -> Sequence[Any]:
-        """Values that cut the rows into equal parts; between known ends, where nothing more is known, evenly spaced."""
-        low, high = self.known.low, self.known.high
-        if len(self.known.bounds) > 1:
-            return self.known.bounds
-        if low is None or high is None or isinstance(low, (str, bytes)) or len(self.known.most_common) > 1:
-            return ()
-        step = (_number(high) - _number(low)) / (_POINTS - 1)
-        return [_like(low, _number(low) + step * number) for number in range(_POINTS)]
-
-    @property
-    def rest(self) -> float:
-        """Share of the rows that are neither NULL nor a most common value."""
-        return _clamped(1.0 - self.nulls - sum(frequency for _, frequency in self.known.most_common))
 
 
 class _Estimator:
@@ -149,8 +127,8 @@ class _Estimator:
             lows += [low] if low is not None else []
             highs += [high] if high is not None else []
         for facts, lows, highs in ends.values():
-            low = max(lows, key=lambda end: _order(end.value), default=None)
-            high = min(highs, key=lambda end: _order(end.value), default=None)
+            low = max(lows, key=lambda end: end.place, default=None)
+            high = min(highs, key=lambda end: end.place, default=None)
             shares.append(_between(facts, low, high))
         product = 1.0
         for position, part in enumerate(sorted(shares, key=lambda part: part.value)[:4]):
@@ -187,7 +165,7 @@ class _Estimator:
     def _opposite(self, node: exp.Expr) -> Share:
         part, facts = self.one(node), self._facts(node)
         is_null_test = isinstance(node.unnest(), exp.Is)
-        nulls = facts.nulls if facts is not None and not is_null_test else 0.0
+        nulls = facts.known.nulls if facts is not None and not is_null_test else 0.0
         return Share(_clamped(1.0 - part.value - nulls), part.is_known)
 
     def _facts(self, node: exp.Expr) -> _Facts | None:
@@ -204,12 +182,12 @@ class _Estimator:
             low, high = (self._constant(node.args[side], facts) for side in ("low", "high"))
             if facts is None or low is None or high is None:
                 return None
-            return facts, _End(low, is_included=True), _End(high, is_included=True)
+            return facts, _End(on_scale(low), is_included=True), _End(on_scale(high), is_included=True)
         compared = self._comparison(node)
         if compared is None or compared[0] in ("=", "<>"):
             return None
         operator, facts, value = compared
-        end = _End(value, is_included="=" in operator)
+        end = _End(on_scale(value), is_included="=" in operator)
         return (facts, end, None) if ">" in operator else (facts, None, end)
 
     def _comparison(self, node: exp.Expr) -> tuple[str, _Facts, Any] | None:
@@ -248,7 +226,7 @@ class _Estimator:
         compared = self._comparison(node)
         if compared is not None:
             equal = _equal(facts, compared[2])
-            return equal if compared[0] == "=" else Share(_clamped(1 - facts.nulls - equal.value), equal.is_known)
+            return equal if compared[0] == "=" else Share(_clamped(1 - facts.known.nulls - equal.value), equal.is_known)
         bare = isinstance(node, exp.Column) or (
             isinstance(node.this, exp.Expr) and isinstance(node.this.unnest(), exp.Column)
         )
@@ -278,7 +256,7 @@ class _Estimator:
         parts = [_equal(facts, value) for value in dict.fromkeys(value for value in values if value is not None)]
         parts += [Share(EQUAL, is_known=False) for value in values if value is None]
         total = sum(part.value for part in parts)
-        return Share(_clamped(min(total, 1.0 - facts.nulls)), all(part.is_known for part in parts))
+        return Share(_clamped(min(total, 1.0 - facts.known.nulls)), all(part.is_known for part in parts))
 
     def _like(self, node: exp.Like, facts: _Facts) -> Share:
         """A pattern: its fixed beginning is a range; what follows is tried on the values there are."""
@@ -289,21 +267,19 @@ class _Estimator:
         prefix = text[: min((text.find(mark) for mark in "%_" if mark in text), default=len(text))]
         if prefix == text:
             return _equal(facts, text)
-        bounds = facts.bounds
+        bounds, line = facts.known.cuts, facts.known.line
         if not prefix or len(bounds) < 2:
             return self._tried(node, facts, LIKE)
         frequent = sum(frequency for value, frequency in facts.known.most_common if pattern.fullmatch(value))
-        ordered = sorted(_order(bound) for bound in bounds)
-        after = prefix.encode(errors="replace") + b"\xff"
-        found = max(0.0, _part_below(ordered, after) - _part_below(ordered, prefix.encode(errors="replace")))
+        found = max(0.0, _part_below(line, on_scale(prefix) + b"\xff") - _part_below(line, on_scale(prefix)))
         if text != prefix + "%":
             matching = sum(pattern.fullmatch(bound) is not None for bound in bounds) / len(bounds)
             found = matching or min(found, 0.5 / len(bounds))
-        return Share(_clamped(frequent + facts.rest * found), is_known=True)
+        return Share(_clamped(frequent + facts.known.rest * found), is_known=True)
 
     def _tried(self, node: exp.Expr, facts: _Facts, guess: float) -> Share:
         """A condition tried on every value that the statistics hold."""
-        total, frequent, rest, bounds = 0, 0.0, facts.rest, facts.bounds
+        total, frequent, rest, bounds = 0, 0.0, facts.known.rest, facts.known.cuts
         for value, frequency in facts.known.most_common:
             answer = passes(node, value, facts.column.type, self._params)
             if answer is None:
@@ -345,48 +321,45 @@ def _guess(node: exp.Expr) -> float:
 
 def _equal(facts: _Facts, value: Any) -> Share:
     """The share of the rows whose value is this one."""
-    wanted = _order(value)
-    for common, frequency in facts.known.most_common:
-        if _order(common) == wanted:
+    wanted, known = on_scale(value), facts.known
+    for common, frequency in known.frequent:
+        if common == wanted:
             return Share(_clamped(frequency), is_known=True)
     count = facts.distinct
     if count is None:
-        if facts.known.most_common and facts.rest < 0.02:
-            return Share(facts.rest, is_known=True)
-        return Share(min(EQUAL, *(frequency for _, frequency in facts.known.most_common), 1.0), is_known=False)
-    others = max(1.0, count - len(facts.known.most_common))
-    least = min((frequency for _, frequency in facts.known.most_common), default=1.0)
-    return Share(_clamped(min(facts.rest / others, least)), is_known=True)
+        if known.frequent and known.rest < 0.02:
+            return Share(known.rest, is_known=True)
+        return Share(min(EQUAL, *(frequency for _, frequency in known.frequent), 1.0), is_known=False)
+    others = max(1.0, count - len(known.frequent))
+    least = min((frequency for _, frequency in known.frequent), default=1.0)
+    return Share(_clamped(min(known.rest / others, least)), is_known=True)
 
 
 def _between(facts: _Facts, low: _End | None, high: _End | None) -> Share:
     """The share of the rows in a range."""
     known = facts.known
-    frequent = sum(frequency for value, frequency in known.most_common if _is_within(value, low, high))
-    bounds = sorted(_order(bound) for bound in facts.bounds)
-    if not bounds:
-        if known.most_common and facts.rest < 0.02:
+    frequent = sum(frequency for place, frequency in known.frequent if _is_within(place, low, high))
+    line = known.line
+    if not line:
+        if known.frequent and known.rest < 0.02:
             return Share(_clamped(frequent), is_known=True)
         guess = CLOSED_RANGE if low is not None and high is not None else RANGE
-        return Share(_clamped(frequent + facts.rest * guess), is_known=False)
-    start = 0.0 if low is None else _part_below(bounds, _order(low.value))
-    end = 1.0 if high is None else _part_below(bounds, _order(high.value))
+        return Share(_clamped(frequent + known.rest * guess), is_known=False)
+    start = 0.0 if low is None else _part_below(line, low.place)
+    end = 1.0 if high is None else _part_below(line, high.place)
     part = max(0.0, end - start)
     count = facts.distinct
     if low is not None and high is not None and low.is_included and high.is_included and count is not None:
-        part = max(part, min(1.0, 1.0 / count) if _order(low.value) <= _order(high.value) else 0.0)
-    is_beyond = (low is not None and _order(low.value) > bounds[-1]) or (
-        high is not None and _order(high.value) < bounds[0]
-    )
+        part = max(part, min(1.0, 1.0 / count) if low.place <= high.place else 0.0)
+    is_beyond = (low is not None and low.place > line[-1]) or (high is not None and high.place < line[0])
     least = _BEYOND if is_beyond else 0.0
-    return Share(_clamped(max(frequent + facts.rest * part, min(least, facts.rest))), is_known=True)
+    return Share(_clamped(max(frequent + known.rest * part, min(least, known.rest))), is_known=True)
 
 
-def _is_within(value: Any, low: _End | None, high: _End | None) -> bool:
-    order = _order(value)
-    if low is not None and not (order > _order(low.value) or (low.is_included and order == _order(low.value))):
+def _is_within(place: Any, low: _End | None, high: _End | None) -> bool:
+    if low is not None and not (place > low.place or (low.is_included and place == low.place)):
         return False
-    return high is None or order < _order(high.value) or (high.is_included and order == _order(high.value))
+    return high is None or place < high.place or (high.is_included and place == high.place)
 
 
 def _part_below(ordered: Sequence[Any], wanted: Any) -> float:
@@ -409,33 +382,6 @@ def _as_numbers(*texts: bytes) -> list[float]:
     while shared < min(map(len, texts)) and len({text[shared] for text in texts}) == 1:
         shared += 1
     return [float(int.from_bytes(text[shared : shared + _TEXT_BYTES].ljust(_TEXT_BYTES, b"\0"))) for text in texts]
-
-
-def _order(value: Any) -> Any:
-    """What a value is ordered by: bytes for text, a number for everything else."""
-    if isinstance(value, str):
-        return value.encode(errors="replace")
-    return value if isinstance(value, bytes) else _number(value)
-
-
-def _number(value: Any) -> float:
-    """A value's place on a line; days and moments in seconds."""
-    if isinstance(value, dt.datetime):
-        utc = value if value.tzinfo is None else value.astimezone(dt.UTC).replace(tzinfo=None)
-        return (utc - dt.datetime(1, 1, 1)).total_seconds()
-    if isinstance(value, dt.date):
-        return (value.toordinal() - 1) * 86_400.0
-    return float(getattr(value, "int", value))  # a UUID has its number
-
-
-def _like(value: Any, number: float) -> Any:
-    """A number as a value of another value's kind."""
-    if isinstance(value, dt.datetime):
-        moment = dt.datetime(1, 1, 1) + dt.timedelta(seconds=number)
-        return moment.replace(tzinfo=dt.UTC) if value.tzinfo is not None else moment
-    if isinstance(value, dt.date):
-        return dt.date.fromordinal(int(number / 86_400) + 1)
-    return int(number) if isinstance(value, int) else number
 
 
 def _clamped(value: float) -> float:
