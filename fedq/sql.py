@@ -23,7 +23,7 @@ from fedq.errors import SQLSyntaxError
 
 __all__ = [
     "Edit", "Token", "TokenType", "apply_edits", "copied", "every", "exp", "first", "named", "nodes", "parse", "render",
-    "shown_as", "span_of", "tokenize", "type_text",
+    "shown_as", "span_of", "tokenize", "type_text", "written",
 ]  # fmt: skip
 
 # sqlglot says on its logger that it keeps a statement as plain text; fedq refuses such statements with an error of
@@ -168,7 +168,7 @@ def named(column: exp.Column) -> tuple[str, str]:
 def shown_as(node: exp.Expr) -> str:
     """The name of a source or an output, lower case: its alias, else its own; "" where it has none.
 
-    >>> tree = parse("select o.Total, day as D, 1 + 1 from Orders o join t")[0]
+    >>> tree = parse("select o.Total, day as D, max(day) from Orders o join t")[0]
     >>> [shown_as(node) for node in (*tree.expressions, *every(tree, exp.Table))]
     ['total', 'd', '', 'o', 't']
     """
@@ -224,7 +224,12 @@ def render(tree: exp.Expr) -> str:
     >>> render(parse("select  a from t")[0])
     'SELECT a FROM t'
     """
-    return _DUCKDB.generate(copied(tree), copy=False)
+    return written(copied(tree))
+
+
+def written(tree: exp.Expr) -> str:
+    """As `render`, of a tree that nobody reads any more: to write it may change it."""
+    return _DUCKDB.generate(tree, copy=False)
 
 
 def type_text(type_: exp.DataType) -> str:
@@ -235,4 +240,4 @@ def type_text(type_: exp.DataType) -> str:
 
 @lru_cache(maxsize=256)
 def _bare_type_text(kind: exp.DType) -> str:
-    return _DUCKDB.generate(exp.DataType(this=kind), copy=False)
+    return written(exp.DataType(this=kind))

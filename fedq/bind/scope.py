@@ -134,13 +134,17 @@ class Scopes:
 
     def _add(self, block: Block, source: exp.Expr) -> None:
         name = shown_as(source) or f"?{len(block.derived)}"
-        occurrence = self._by_node.get(id(source))
+        occurrence = self.read_by(source)
         if name in block.tables or name in block.derived or source.args.get("pivots"):
             block.is_opaque = True
         elif occurrence is not None and not _column_aliases(source):
             block.tables[name] = occurrence
         else:
             block.derived[name] = _query_of(source)
+
+    def read_by(self, node: exp.Expr) -> Occurrence | None:
+        """The base table that a source is; None for a derived table, a CTE's name and what reads none."""
+        return self._by_node.get(id(node))
 
     def block_of(self, node: exp.Expr) -> Block | None:
         """The block a node stands in."""

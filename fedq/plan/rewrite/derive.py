@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 
-from fedq.bind.scope import Occurrence, Scopes
+from fedq.bind.scope import Scopes
 from fedq.catalog.schema import Column
 from fedq.plan.reach import flatten
-from fedq.plan.rewrite.joins import Core, alias_of, conjunction, put_together
+from fedq.plan.rewrite.joins import Core, conjunction, put_together
 from fedq.plan.rewrite.partial import Partial, is_null_of_nulls, own_nodes
 from fedq.plan.rewrite.tree import Draft, column, identifier, rebound
-from fedq.sql import copied, every, exp, first, nodes
+from fedq.sql import copied, every, exp, first, named, nodes, shown_as
 
-#: in a block's meta: it has been looked at; it was made here
-SEEN, MADE = "fedq_seen", "fedq_made"
+#: in a block's meta: it has been looked at
+SEEN = "fedq_seen"
 
 
 class Unfit(Exception):
@@ -42,7 +43,7 @@ class Island:
     @property
     def aliases(self) -> frozenset[str]:
         """The names of its tables in the block."""
-        return frozenset(map(alias_of, self.members))
+        return frozenset(map(shown_as, self.members))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +55,70 @@ class _Reference:
     column: Column
 
 
-def replace_islands(
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What one island becomes, and what the block says instead of what it said: nothing is changed yet."""
+
+    island: Island
+    source: exp.Subquery
+    changes: Sequence[tuple[exp.Expr, exp.Expr]]
+    """Nodes of the block, each with the one that takes its place."""
+
+    @property
+    def query(self) -> exp.Select:
+        """The block that its database is asked."""
+        made: exp.Select = self.source.this
+        return made
+
+
+def derive(
     draft: Draft,
     select: exp.Select,
     core: Core,
     formed: Sequence[Island],
     grouped: Island | None,
     split: Sequence[exp.Expr],
-) -> Draft:
-    """The draft with these islands in place of their tables; `grouped` is the one that gives the aggregates in `split`.
+) -> list[Derived]:
+    """What these islands of a block become; `grouped` is the one that gives the aggregates in `split`.
 
-    Changes the draft's tree. Raises: Unfit.
+    Raises: Unfit.
     """
     held = {id(condition) for island in formed for condition in island.held}
-    references = {id(island): list(_references(draft.query.scopes, select, island, held)) for island in formed}
-    sources = {id(node): node for node in core.inner}
-    for island in formed:
-        alias = _free_alias(draft.tree)
+    references = [list(_references(draft.query.scopes, select, island, held)) for island in formed]
+    found = []
+    for island, own, alias in zip(formed, references, _free_aliases(draft.tree), strict=False):
+        made = _Made(select, island, alias, own)
         is_alone = not core.left and len(core.inner) == len(island.members)
-        made = _Made(select, island, alias, references[id(island)])
-        derived = made.grouped(split, is_alone=is_alone) if island is grouped else made.joined()
-        source = exp.Subquery(this=derived, alias=exp.TableAlias(this=identifier(alias)))
-        if island.left is not None:
-            remaining = [part for part in flatten(island.left.args["on"]) if id(part) not in held]
-            island.left.set("this", source)
-            island.left.set("on", conjunction(remaining))
+        query = made.grouped(split, is_alone=is_alone) if island is grouped else made.joined()
+        source = exp.Subquery(this=query, alias=exp.TableAlias(this=identifier(made.alias)))
+        found.append(Derived(island, source, made.changes))
+    return found
+
+
+def put_in_place(draft: Draft, select: exp.Select, core: Core, found: Sequence[Derived]) -> Draft:
+    """The draft with derived tables in place of the islands. Changes the draft's tree."""
+    held = {id(condition) for made in found for condition in made.island.held}
+    sources = {id(node): node for node in core.inner}
+    for made in found:
+        for old, new in made.changes:
+            old.replace(new)
+        left, members = made.island.left, made.island.members
+        if left is not None:
+            remaining = [part for part in flatten(left.args["on"]) if id(part) not in held]
+            left.set("this", made.source)
+            left.set("on", conjunction(remaining))
         else:
-            sources[id(island.members[0])] = source
-            for node in island.members[1:]:
+            sources[id(members[0])] = made.source
+            for node in members[1:]:
                 del sources[id(node)]
     rest = [condition for condition in core.conditions if id(condition) not in held]
     put_together(select, [sources[id(node)] for node in core.inner if id(node) in sources], core.left, rest)
     return rebound(draft, draft.tree)
 
 
-def _free_alias(tree: exp.Expr) -> str:
+def _free_aliases(tree: exp.Expr) -> Iterator[str]:
     names = {node.name.lower() for node in every(tree, exp.Identifier)}
-    return next(name for number in range(1, len(names) + 2) if (name := f"q{number}") not in names)
+    return (name for number in count(1) if (name := f"q{number}") not in names)
 
 
 def _references(scopes: Scopes, select: exp.Select, island: Island, held: set[int]) -> Iterator[_Reference]:
@@ -98,27 +126,23 @@ def _references(scopes: Scopes, select: exp.Select, island: Island, held: set[in
 
     Raises: Unfit where a name could mean one of them or something else.
     """
-    tables = {alias_of(node): occurrence for node in island.members if (occurrence := _read_by(scopes, node))}
+    tables = {shown_as(node): occurrence for node in island.members if (occurrence := scopes.read_by(node))}
     names = {found.name.lower() for occurrence in tables.values() for found in occurrence.table.columns}
     by_id = {occurrence.id: alias for alias, occurrence in tables.items()}
-    shown = {projection.alias_or_name.lower() for projection in select.expressions}
+    shown = set(map(shown_as, select.expressions))
     in_order = {id(node) for node in _order_columns(select)}
     for node in nodes(select, without=lambda node: id(node) in held):
         if not isinstance(node, exp.Column) or id(node) in held:
             continue
-        if id(node) in in_order and not node.table and node.name.lower() in shown:
+        qualifier, name = named(node)
+        if id(node) in in_order and not qualifier and name in shown:
             continue  # ORDER BY means the output
         found = scopes.resolve(node)
         if found is None:
-            qualifier = node.parts[0].name.lower()
-            if qualifier in tables or (not node.table and node.name.lower() in names):
+            if node.parts[0].name.lower() in tables or (not qualifier and name in names):
                 raise Unfit
         elif found[0].id in by_id:
             yield _Reference(node, by_id[found[0].id], found[1])
-
-
-def _read_by(scopes: Scopes, node: exp.Expr) -> Occurrence | None:
-    return next((occurrence for occurrence in scopes.occurrences if occurrence.node is node), None)
 
 
 def _order_columns(select: exp.Select) -> list[exp.Column]:
@@ -128,7 +152,7 @@ def _order_columns(select: exp.Select) -> list[exp.Column]:
 
 @dataclass(slots=True)
 class _Made:
-    """The derived table of one island, while it is made."""
+    """The derived table of one island, while it is made; the block it is made for is only read."""
 
     select: exp.Select
     island: Island
@@ -136,6 +160,8 @@ class _Made:
     references: list[_Reference]
     outputs: dict[tuple[str, str], str] = field(default_factory=dict)
     """(alias, column) → the output's name."""
+    changes: list[tuple[exp.Expr, exp.Expr]] = field(default_factory=list)
+    """What the block will say instead of what it says."""
 
     def joined(self) -> exp.Select:
         """The rows of the island's join."""
@@ -145,11 +171,10 @@ class _Made:
     def grouped(self, split: Sequence[exp.Expr], *, is_alone: bool) -> exp.Select:
         """The island's aggregates, by all else that the query looks at. Raises: Unfit."""
         partial = Partial(self.alias, is_nullable=self.island.left is not None)
-        inside = {id(node) for aggregate in split for node in every(aggregate, exp.Column)}
-        for aggregate in split:
-            aggregate.replace(partial.merged(aggregate))
+        inside = {id(node) for aggregate in split for node in nodes(aggregate)}
+        self.changes += [(aggregate, partial.merged(aggregate)) for aggregate in split]
         self.references = [reference for reference in self.references if id(reference.node) not in inside]
-        computed = self._computed_keys()
+        computed = self._computed_keys(inside)
         self._refer(self.references)
         keys = [*self._columns(), *(exp.Alias(this=key, alias=identifier(name)) for key, name in computed)]
         if not keys and (not is_alone or self.select.args.get("group") is not None):
@@ -158,8 +183,11 @@ class _Made:
             raise Unfit  # every group would be one row
         return self._derived([*keys, *partial.outputs()], [copied(key.this) for key in keys])
 
-    def _computed_keys(self) -> list[tuple[exp.Expr, str]]:
-        """Expressions of the island alone that the block groups by: grouped by them there, it gives fewer rows."""
+    def _computed_keys(self, given: set[int]) -> list[tuple[exp.Expr, str]]:
+        """Expressions of the island alone that the block groups by: grouped by them there, it gives fewer rows.
+
+        `given` are the ids of nodes in aggregates that it gives.
+        """
         found: list[tuple[exp.Expr, str]] = []
         for key in self._group_items():
             own = {id(reference.node) for reference in self.references}
@@ -169,14 +197,14 @@ class _Made:
                 continue
             if self.island.left is not None and not is_null_of_nulls(key):
                 continue  # of a row that lacks the island it is not NULL
-            name, original = f"k{len(found) + 1}", copied(key)
-            for node in [node for node in own_nodes(self.select) if node == original]:
+            name = f"k{len(found) + 1}"
+            for node in [node for node in own_nodes(self.select) if node == key and id(node) not in given]:
                 inside = {id(one) for one in every(node, exp.Column)}
                 self.references = [one for one in self.references if id(one.node) not in inside]
                 if isinstance(node.parent, exp.Select):
                     raise Unfit  # an output without a name would get another
-                node.replace(column(self.alias, name))
-            found.append((original, name))
+                self.changes.append((node, column(self.alias, name)))
+            found.append((copied(key), name))
         return found
 
     def _group_items(self) -> Iterator[exp.Expr]:
@@ -194,13 +222,13 @@ class _Made:
                 yield item
 
     def _refer(self, references: Sequence[_Reference]) -> None:
-        """Let these places name the island's outputs."""
+        """These places will name the island's outputs."""
         for reference in references:
             node = reference.node
             new: exp.Expr = column(self.alias, self._output(reference))
             if isinstance(node.parent, exp.Select) and node.arg_key == "expressions":
                 new = exp.Alias(this=new, alias=identifier(node.name))
-            node.replace(new)
+            self.changes.append((node, new))
 
     def _output(self, reference: _Reference) -> str:
         key = reference.alias, reference.column.name
@@ -230,7 +258,7 @@ class _Made:
         put_together(made, members, [], [copied(one) for one in dict.fromkeys(self.island.held)])
         if keys:
             made.set("group", exp.Group(expressions=list(keys)))
-        made.meta[SEEN] = made.meta[MADE] = True
+        made.meta[SEEN] = True
         return made
 
 

@@ -15,7 +15,7 @@ at is what the island is grouped by. What the island holds is exact in its datab
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import partial
 
 from fedq.bind.scope import Block, Occurrence
@@ -25,18 +25,18 @@ from fedq.plan.constants import NotPushed
 from fedq.plan.estimate import table_rows
 from fedq.plan.implied import implied
 from fedq.plan.reach import flatten
-from fedq.plan.rewrite.derive import MADE, SEEN, Island, Unfit, has_star, replace_islands
+from fedq.plan.rewrite.derive import SEEN, Island, Unfit, derive, has_star, put_in_place
 from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
-from fedq.plan.rewrite.joins import Core, alias_of, core_of
+from fedq.plan.rewrite.joins import Core, core_of
 from fedq.plan.rewrite.merge import has_clash
 from fedq.plan.rewrite.partial import aggregates_of, can_be_split, minds_repetition
 from fedq.plan.rewrite.send import sendable
-from fedq.plan.rewrite.size import join_share, joined_rows, pairs_of
+from fedq.plan.rewrite.size import joined
 from fedq.plan.rewrite.tree import Draft, rebound
 from fedq.plan.speaker import Speaker
 from fedq.plan.translate import translate
 from fedq.plan.values import say
-from fedq.sql import copied, every, exp
+from fedq.sql import every, exp, shown_as
 
 #: a join may have so many times the rows of its tables and still be made where they are
 _GROWTH = 1.5
@@ -44,83 +44,69 @@ _GROWTH = 1.5
 
 def form_islands(draft: Draft, facts: Facts) -> Draft:
     """The draft with islands in every block that has some, outer blocks first: their islands may hold inner blocks."""
-    while (place := _next(draft.tree)) is not None:
-        draft = _with_islands(draft, place, facts)
+    while (block := _next(draft)) is not None:
+        draft = _with_islands(draft, block, facts)
     return draft
 
 
-def _next(tree: exp.Expr) -> int | None:
-    for place, select in enumerate(every(tree, exp.Select)):
-        if not select.meta.get(SEEN):
-            select.meta[SEEN] = True
-            return place
+def _next(draft: Draft) -> Block | None:
+    for block in draft.query.scopes.blocks.values():
+        if not block.node.meta.get(SEEN):
+            block.node.meta[SEEN] = True
+            return block
     return None
 
 
-def _with_islands(draft: Draft, place: int, facts: Facts) -> Draft:
+def _with_islands(draft: Draft, block: Block, facts: Facts) -> Draft:
     """The draft with the islands of one block: grouped where that fits, else joined, else as it was."""
-    for is_grouped in (True, False):
-        former = _Former(draft, every(draft.tree, exp.Select)[place], facts, is_grouped=is_grouped)
-        try:
-            found = former.find()
-        except (Unfit, NotPushed):
-            continue
-        spare = copied(draft.tree)
-        try:
-            return former.replace(found)
-        except (Unfit, NotPushed):
-            draft = rebound(draft, spare)
-        if found.grouped is None:
-            break  # the other attempt would be the same
+    former = _Former(draft, block, facts)
+    core = former.core()
+    islands = former.islands(core) if core is not None else []
+    for grouped, split in former.ways(islands):
+        formed = [island for island in islands if len(island.members) > 1 or island is grouped]
+        with suppress(Unfit):
+            if formed and core is not None:
+                found = derive(draft, block.node, core, formed, grouped, split)
+                if all(_is_said(draft, made.query, facts) for made in found):
+                    return put_in_place(draft, block.node, core, found)
     return draft
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """What a block can become."""
-
-    core: Core
-    formed: Sequence[Island]
-    grouped: Island | None
-    split: Sequence[exp.Expr]
+def _is_said(draft: Draft, query: exp.Select, facts: Facts) -> bool:
+    """Whether the database of an island can say it: asked before the block it is made for is changed."""
+    return sendable(rebound(draft, query), query, facts) is not None
 
 
 class _Former:
-    """One block in which islands are looked for."""
+    """One block in which islands are looked for; it is only read."""
 
-    def __init__(self, draft: Draft, select: exp.Select, facts: Facts, *, is_grouped: bool) -> None:
-        self.draft, self.select, self.facts, self.is_grouped = draft, select, facts, is_grouped
+    def __init__(self, draft: Draft, block: Block, facts: Facts) -> None:
+        self.draft, self.block, self.select, self.facts = draft, block, block.node, facts
         self.scopes = draft.query.scopes
-        self.block: Block = self.scopes.blocks[id(select)]
         self.speakers: dict[str, Speaker] = {}
         self.alias_by_id = {occurrence.id: alias for alias, occurrence in self.block.tables.items()}
         # by the ids of nodes, which are kept so that no other node gets the same one
         self.owners: dict[int, tuple[exp.Expr, frozenset[str] | None]] = {}
         self.exact: dict[tuple[int, str], tuple[exp.Expr, bool]] = {}
 
-    def find(self) -> _Found:
-        """The islands of the block; changes nothing. Raises: Unfit, NotPushed."""
+    def core(self) -> Core | None:
+        """The parts of the block; None where it has no islands to be looked for."""
         core = core_of(self.select)
         if core is None or self.block.is_opaque or has_star(self.select) or has_clash(self.draft, self.select):
-            raise Unfit
+            return None
         if self.select.parent is not None and sendable(self.draft, self.select, self.facts) is not None:
-            raise Unfit  # the whole block is one statement
-        islands = self._islands(core)
-        grouped, split = (self._grouped(islands) if self.is_grouped else None) or (None, [])
-        formed = [island for island in islands if len(island.members) > 1 or island is grouped]
-        if not formed:
-            raise Unfit
-        return _Found(core, formed, grouped, split)
+            return None  # the whole block is one statement
+        return core
 
-    def replace(self, found: _Found) -> Draft:
-        """The draft with these islands; changes the tree. Raises: Unfit, NotPushed."""
-        draft = replace_islands(self.draft, self.select, found.core, found.formed, found.grouped, found.split)
-        made = [node for node in every(draft.tree, exp.Select) if node.meta.get(MADE)]
-        if any(sendable(draft, node, self.facts) is None for node in made):
-            raise Unfit
-        return draft
+    def ways(self, islands: Sequence[Island]) -> list[tuple[Island | None, Sequence[exp.Expr]]]:
+        """The island to be grouped with the aggregates that it splits, where there is one; then none."""
+        try:
+            grouped = self._grouped(islands)
+        except NotPushed:
+            grouped = None
+        return [(None, ())] if grouped is None else [grouped, (None, ())]
 
-    def _islands(self, core: Core) -> list[Island]:
+    def islands(self, core: Core) -> list[Island]:
         """Groups of tables of one database that equalities hold together, and single tables, with what they hold."""
         islands = [
             self._island(node, occurrence) for node in core.inner if (occurrence := self._table(node)) is not None
@@ -163,10 +149,8 @@ class _Former:
         aliases = self.owner(condition) or frozenset()
         one, other = (self.block.tables[alias] for alias in sorted(aliases))
         own = [part for part in core.conditions if (owner := self.owner(part)) is not None and owner <= aliases]
-        if join_share(one, other, pairs_of(self.draft, one, other, own)) is None:
-            return False
-        alone = [joined_rows(self.draft, [table], own).rows for table in (one, other)]
-        return joined_rows(self.draft, [one, other], own).rows <= _GROWTH * sum(alone)
+        found = joined(self.draft, [one, other], own)
+        return None not in found.shares and found.together.rows <= _GROWTH * sum(table.rows for table in found.alone)
 
     def _nullable(self, core: Core) -> Iterator[Island]:
         """Single tables on the right of a left join; what its ON says of them alone, they hold."""
@@ -183,7 +167,7 @@ class _Former:
 
     def _table(self, node: exp.Expr) -> Occurrence | None:
         """The base table a source is, of a database that is not in this process."""
-        occurrence = self.block.tables.get(alias_of(node))
+        occurrence = self.block.tables.get(shown_as(node))
         if occurrence is None or occurrence.node is not node:
             return None
         return None if self.facts.kinds[occurrence.table.database] in LOCAL_KINDS else occurrence
@@ -259,7 +243,7 @@ class _Former:
         schema = occurrence.table.schema
         physical = {column.physical: column.name.lower() for column in schema.columns}
         key = frozenset(physical[name] for name in schema.key if name in physical)
-        keys = {alias_of(node): key} if key and len(key) == len(schema.key) else {}
+        keys = {shown_as(node): key} if key and len(key) == len(schema.key) else {}
         return Island(occurrence.table.database, [node], left=left, keys=keys)
 
 

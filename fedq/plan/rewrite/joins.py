@@ -57,11 +57,6 @@ def _is_plain(source: exp.Expr) -> bool:
     return is_source and not source.args.get("joins")
 
 
-def alias_of(source: exp.Expr) -> str:
-    """The name by which the block refers to a source, lower case."""
-    return str(source.alias_or_name).lower()
-
-
 def put_together(
     select: exp.Select, inner: Sequence[exp.Expr], left: Sequence[exp.Join], conditions: Iterable[exp.Expr]
 ) -> None:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 from fedq.bind.scope import Block, cte_of
 from fedq.plan.rewrite.facts import Facts
-from fedq.plan.rewrite.joins import Core, alias_of, core_of, put_together
-from fedq.plan.rewrite.tree import Draft, identifier, marked, rebound
-from fedq.sql import copied, every, exp, first, nodes
+from fedq.plan.rewrite.joins import Core, core_of, put_together
+from fedq.plan.rewrite.tree import Draft, identifier, rebound
+from fedq.sql import copied, every, exp, first, named, nodes, shown_as
 
 #: what makes a block more than a choice of rows and columns
 _MORE = ("with_", "group", "having", "distinct", "order", "limit", "offset", "qualify")
@@ -25,7 +25,7 @@ _MORE = ("with_", "group", "having", "distinct", "order", "limit", "offset", "qu
 def merge_derived(draft: Draft, facts: Facts) -> Draft:
     """The draft without the derived tables that could be merged, inner ones first."""
     draft = _inline_ctes(draft)
-    for select in reversed(every(draft.tree, exp.Select)):
+    for select in [block.node for block in reversed(draft.query.scopes.blocks.values())]:
         while select.parent is not None or select is draft.tree:
             found = _mergeable(draft, select)
             if found is None:
@@ -44,7 +44,8 @@ def _inline_ctes(draft: Draft) -> Draft:
         return draft
     tree = copied(draft.tree)
     ctes = [cte.alias.lower() for cte in every(tree, exp.CTE)]
-    if len(set(ctes)) < len(ctes) or {table.name.lower() for table in marked(tree)} & set(ctes):
+    read = {occurrence.node.name.lower() for occurrence in draft.query.occurrences}
+    if len(set(ctes)) < len(ctes) or read & set(ctes):
         return draft
     for clause in [clause for clause in every(tree, exp.With) if clause.parent is tree]:
         for cte in list(clause.expressions):
@@ -96,10 +97,10 @@ class _Merge:
 
 def _mergeable(draft: Draft, outer: exp.Select) -> _Merge | None:
     """The first derived table of a block that can be merged into it."""
-    core, block = core_of(outer), draft.query.scopes.blocks[id(outer)]
-    sources = [] if core is None else [source for source in core.inner if isinstance(source, exp.Subquery)]
-    if core is None or not sources or block.is_opaque or has_clash(draft, outer):
+    block = draft.query.scopes.blocks[id(outer)]
+    if not block.derived or block.is_opaque or (core := core_of(outer)) is None or has_clash(draft, outer):
         return None
+    sources = [source for source in core.inner if isinstance(source, exp.Subquery)]
     found = (_merge_of(draft, outer, core, source) for source in sources)
     return next((merge for merge in found if merge is not None), None)
 
@@ -112,42 +113,43 @@ def _merge_of(draft: Draft, outer: exp.Select, core: Core, source: exp.Subquery)
     if inner_core is None or (inner_core.left and len(core.inner) > 1) or has_clash(draft, inner):
         return None
     meanings = _meanings(source, inner)
-    aliases = [alias_of(node) for node in (*inner_core.inner, *(join.this for join in inner_core.left))]
-    others = [alias_of(node) for node in core.inner if node is not source] + [alias_of(join.this) for join in core.left]
-    if meanings is None or set(aliases) & {*others, *_names_inside(outer, inner)}:
+    if meanings is None:
         return None
-    if not _qualify(draft, inner) or _reaches_out(inner) or _would_capture(draft, outer, source, inner, meanings):
+    inside, around = nodes(inner), nodes(outer, without=lambda node: node is source)
+    own = {shown_as(node) for node in (*inner_core.inner, *(join.this for join in inner_core.left))}
+    if own & _names_beside(around, outer, source):
         return None
-    if not _qualify(draft, outer, skipped=source):
+    within, beside = ([node for node in part if isinstance(node, exp.Column)] for part in (inside, around))
+    if not _qualify(draft, inner, within, goes_on=False) or _reaches_out(inside):
         return None
-    references = _references(draft, outer, source, meanings)
+    if _would_capture(draft, outer, inner, beside, meanings):
+        return None
+    _qualify(draft, outer, beside, goes_on=True)
+    references = _references(draft, outer, source, beside, meanings)
     return None if references is None else _Merge(outer, core, source, inner, inner_core, meanings, references)
 
 
-def _reaches_out(inner: exp.Select) -> bool:
+def _reaches_out(inside: Sequence[exp.Expr]) -> bool:
     """Whether a derived table names a source that is not its own: beside other sources it could be one of those."""
-    own = {alias_of(node) for node in every(inner, exp.Table, exp.Subquery)}
-    return any(node.table and node.table.lower() not in own for node in every(inner, exp.Column))
+    own = {"", *(shown_as(node) for node in inside if isinstance(node, (exp.Table, exp.Subquery)))}
+    return any(named(node)[0] not in own for node in inside if isinstance(node, exp.Column))
 
 
 def _would_capture(
-    draft: Draft, outer: exp.Select, source: exp.Subquery, inner: exp.Select, meanings: Mapping[str, exp.Expr]
+    draft: Draft, outer: exp.Select, inner: exp.Select, beside: Sequence[exp.Column], meanings: Mapping[str, exp.Expr]
 ) -> bool:
     """Whether a name in the block means something else once the sources of the derived table stand in its FROM.
 
     A name of a block further out, or of an output, may be that of one of their columns, and a qualifier one of theirs.
     """
     block = draft.query.scopes.blocks[id(inner)]
-    names = _columns_of(block)
     shown = {projection.alias.lower() for projection in outer.expressions if projection.alias}
-    for node in nodes(outer, without=lambda node: node is source):
-        if not isinstance(node, exp.Column):
-            continue
-        name = node.name.lower()
-        if node.table:
-            if node.table.lower() in {*block.tables, *block.derived}:
+    for node in beside:
+        qualifier, name = named(node)
+        if qualifier:
+            if qualifier in block.tables or qualifier in block.derived:
                 return True
-        elif names is None or name in names:
+        elif _may_give(block, name):
             is_output = name in shown and node.find_ancestor(exp.Order) is not None
             is_in_expression = is_output and not isinstance(node.parent, exp.Ordered)
             is_free = name not in meanings and not is_output and draft.query.scopes.resolve(node) is None
@@ -156,21 +158,19 @@ def _would_capture(
     return False
 
 
-def _columns_of(block: Block) -> set[str] | None:
-    """The names of the columns of a block's sources, None where one gives what it does not name."""
-    names = {column.name.lower() for occurrence in block.tables.values() for column in occurrence.table.columns}
-    for query in block.derived.values():
-        if not isinstance(query, exp.Select) or query.is_star:
-            return None
-        names |= {output.alias_or_name.lower() for output in query.expressions}
-    return names
+def _may_give(block: Block, name: str) -> bool:
+    """Whether a source of a block has a column of that name, or may have one that it does not name."""
+    if any(occurrence.table.column(name) for occurrence in block.tables.values()):
+        return True
+    return any(
+        not isinstance(query, exp.Select) or query.is_star or name in map(shown_as, query.expressions)
+        for query in block.derived.values()
+    )
 
 
-def _names_inside(outer: exp.Select, inner: exp.Select) -> set[str]:
-    """Aliases of subqueries of the block, in which a name of the inner block's would be hidden."""
-    inside = {id(node) for node in nodes(inner)}
-    sources = [node for node in every(outer, exp.Table, exp.Subquery) if id(node) not in inside]
-    return {alias_of(node) for node in sources if node.find_ancestor(exp.Select) is not outer}
+def _names_beside(around: Sequence[exp.Expr], outer: exp.Select, source: exp.Subquery) -> set[str]:
+    """Names of the block's other sources, and of those of its subqueries, which would hide one of the inner block's."""
+    return {shown_as(node) for node in around if isinstance(node, (exp.Table, exp.Subquery)) and node is not source}
 
 
 def _meanings(source: exp.Subquery, inner: exp.Select) -> dict[str, exp.Expr] | None:
@@ -187,47 +187,46 @@ def _meanings(source: exp.Subquery, inner: exp.Select) -> dict[str, exp.Expr] | 
     return dict(zip(names, values, strict=True))
 
 
-def _qualify(draft: Draft, select: exp.Select, skipped: exp.Expr | None = None) -> bool:
-    """Give the block's columns the names of their tables, so that they mean the same beside other tables.
+def _qualify(draft: Draft, select: exp.Select, columns: Sequence[exp.Column], *, goes_on: bool) -> bool:
+    """Give a block's columns the names of their tables, so that they mean the same beside other tables.
 
-    Whether every one of them is clear.
+    Whether every one of them is clear, or it `goes_on` with the others.
     """
-    scopes = draft.query.scopes
-    shown = {projection.alias_or_name.lower() for projection in select.expressions}
-    for node in nodes(select, without=lambda node: node is skipped):
-        if not isinstance(node, exp.Column) or node.table:
+    shown = set(map(shown_as, select.expressions))
+    for node in columns:
+        qualifier, name = named(node)
+        if qualifier or (name in shown and node.find_ancestor(exp.Order) is not None):
             continue
-        if node.find_ancestor(exp.Order) is not None and node.name.lower() in shown:
-            continue
-        found = scopes.resolve(node)
+        found = draft.query.scopes.resolve(node)
         if found is not None:
             node.set("table", identifier(found[0].alias))
-        elif skipped is None:
+        elif not goes_on:
             return False
     return True
 
 
 def _references(
-    draft: Draft, outer: exp.Select, source: exp.Subquery, meanings: Mapping[str, exp.Expr]
+    draft: Draft,
+    outer: exp.Select,
+    source: exp.Subquery,
+    beside: Sequence[exp.Column],
+    meanings: Mapping[str, exp.Expr],
 ) -> list[exp.Column] | None:
     """The places in the block that name outputs of the derived table; None where a name could mean something else."""
-    scopes, alias = draft.query.scopes, alias_of(source)
+    scopes, alias = draft.query.scopes, shown_as(source)
     block: Block = scopes.blocks[id(outer)]
     shown = {projection.alias.lower() for projection in outer.expressions if projection.alias}
     found: list[exp.Column] = []
-    for node in nodes(outer, without=lambda node: node is source):
-        if not isinstance(node, exp.Column):
-            continue
-        name = node.name.lower()
-        if node.table:
-            if node.table.lower() == alias and isinstance(node.this, exp.Star):
+    for node in beside:
+        qualifier, name = named(node)
+        if qualifier:
+            if qualifier == alias and isinstance(node.this, exp.Star):
                 return None
-            is_ours = node.table.lower() == alias
+            is_ours = qualifier == alias
         elif isinstance(node.this, exp.Star) or scopes.resolve(node) is not None:
             continue
         else:
-            in_order = node.find_ancestor(exp.Order) is not None
-            if name in shown and (in_order or name not in meanings):
+            if name in shown and (name not in meanings or node.find_ancestor(exp.Order) is not None):
                 continue
             is_ours = name in meanings and len(block.derived) == 1
             if not is_ours and name in meanings:
@@ -243,12 +242,11 @@ def _references(
 
 def has_clash(draft: Draft, select: exp.Select) -> bool:
     """Whether an output has the name of another column of the block: where it is named, either may be meant."""
-    block = draft.query.scopes.blocks[id(select)]
-    columns = {column.name.lower() for occurrence in block.tables.values() for column in occurrence.table.columns}
+    tables = draft.query.scopes.blocks[id(select)].tables.values()
     for output in select.expressions:
-        inner = output.unalias()
-        is_other = not isinstance(inner, exp.Column) or inner.name.lower() != output.alias.lower()
-        if output.alias and is_other and output.alias.lower() in columns and _is_named(select, output.alias.lower()):
+        name, inner = output.alias.lower(), output.unalias()
+        is_other = not isinstance(inner, exp.Column) or named(inner)[1] != name
+        if name and is_other and any(one.table.column(name) for one in tables) and _is_named(select, name):
             return True
     return False
 
@@ -256,4 +254,4 @@ def has_clash(draft: Draft, select: exp.Select) -> bool:
 def _is_named(select: exp.Select, name: str) -> bool:
     """Whether GROUP BY, HAVING or ORDER BY use a name without its table."""
     clauses = [select.args[key] for key in ("group", "having", "order") if select.args.get(key) is not None]
-    return any(node.name.lower() == name and not node.table for clause in clauses for node in every(clause, exp.Column))
+    return any(named(node) == ("", name) for clause in clauses for node in every(clause, exp.Column))

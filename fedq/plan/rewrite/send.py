@@ -25,18 +25,8 @@ from fedq.plan.ranges import merging
 from fedq.plan.reach import flatten
 from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
 from fedq.plan.rewrite.size import size_of
-from fedq.plan.rewrite.tree import (
-    Draft,
-    column,
-    local_text,
-    marked,
-    number_of,
-    params_of,
-    reading,
-    rebound,
-    shells_of,
-)
-from fedq.sql import every, exp, first, render
+from fedq.plan.rewrite.tree import Draft, Part, column, local_text, number_of, reading, rebound
+from fedq.sql import exp, first, render
 from fedq.types import Comparison
 
 
@@ -78,15 +68,16 @@ def _is_query(node: exp.Expr) -> bool:
 
 def sendable(draft: Draft, node: exp.Expr, facts: Facts) -> Sent | None:
     """The statement that answers a block, where its database can answer it exactly."""
-    tables = marked(node)
-    databases = {draft.tables[number_of(table)].database for table in tables}
+    part = Part.of(node)
+    databases = {draft.tables[number_of(table)].database for table in part.tables}
     if len(databases) != 1 or facts.kinds[next(iter(databases))] in LOCAL_KINDS:
         return None
-    if any(not _is_within(cte_of(table), node) for table in every(node, exp.Table) if table not in tables):
+    names = [one for one in part.nodes if isinstance(one, exp.Table) and one not in part.tables]
+    if any(not _is_within(cte_of(name), node) for name in names):
         return None
-    key = node, tuple(id(draft.tables[number_of(table)]) for table in tables)
+    key = node, tuple(id(draft.tables[number_of(table)]) for table in part.tables)
     if key not in facts.tried:
-        facts.tried[key] = _written(draft, node, local_text(draft.query, node), facts)
+        facts.tried[key] = _written(draft, part, databases.pop(), facts)
     found: Sent | None = facts.tried[key]
     return found
 
@@ -97,19 +88,18 @@ def _is_within(cte: exp.CTE | None, node: exp.Expr) -> bool:
     return cte is node
 
 
-def _written(draft: Draft, node: exp.Expr, text: str, facts: Facts) -> Sent | None:
+def _written(draft: Draft, part: Part, database: str, facts: Facts) -> Sent | None:
     """The block in its database's words. A correlated block is none: DuckDB's binder does not know its names."""
-    database = draft.tables[number_of(marked(node)[0])].database
-    kind = facts.kinds[database]
+    query, node, kind = draft.query, part.node, facts.kinds[database]
     try:
-        outputs = facts.describe(text, params_of(draft.query, node), list(shells_of(draft.query, node)))
+        outputs = facts.describe(local_text(query, node), part.params(query), part.read(query))
         names = {name.lower() for name, _ in outputs}
         if len(names) < len(outputs):
             return None
-        fetch = write_block(draft.query, node, dialect_of(kind), kind, outputs)
+        fetch = write_block(query, node, dialect_of(kind), kind, outputs)
     except (NotPushed, FedqError):
         return None
-    size = size_of(draft, node)
+    size = size_of(draft, part)
     name = "+".join(dict.fromkeys(fetch.tables))
     is_open = _can_be_limited(node)
     columns = tuple(_column(output, is_open=is_open) for output in fetch.outputs)
@@ -117,23 +107,23 @@ def _written(draft: Draft, node: exp.Expr, text: str, facts: Facts) -> Sent | No
     statistics = TableStatistics(size.rows.rows, known)
     schema = TableSchema(PhysicalTable(None, name), columns, rows=size.rows.rows, statistics=statistics)
     merge = merging(node, fetch.outputs)
-    tables = marked(node)
-    heap = draft.tables[number_of(tables[0])].schema if merge is not None and len(tables) == 1 else None
+    heap = draft.tables[number_of(part.tables[0])].schema if merge is not None and len(part.tables) == 1 else None
     answer = BoundTable(name, database, schema)
-    return Sent(answer, replace(fetch, pushed=_words(draft, node)), size.work, heap, merge or {})
+    return Sent(answer, replace(fetch, pushed=_words(part, draft)), size.work, heap, merge or {})
 
 
-def _words(draft: Draft, node: exp.Expr) -> tuple[str, ...]:
+def _words(part: Part, draft: Draft) -> tuple[str, ...]:
     """What the database does, in the user's words."""
+    node = part.node
     if not isinstance(node, exp.Select):
         return (render(node),)
-    tables = " and ".join(dict.fromkeys(draft.tables[number_of(table)].name for table in marked(node)))
-    joins = (f"the join of {tables}",) if len(marked(node)) > 1 else ()
+    tables = " and ".join(dict.fromkeys(draft.tables[number_of(table)].name for table in part.tables))
+    joins = (f"the join of {tables}",) if len(part.tables) > 1 else ()
     where, group, having = (node.args.get(key) for key in ("where", "group", "having"))
-    conditions = tuple(render(part) for part in flatten(where.this)) if where is not None else ()
-    rest = tuple(render(part) for part in (group, having) if part is not None)
-    aggregates = tuple(dict.fromkeys(render(found) for found in every(node, exp.AggFunc)))
-    return (*joins, *conditions, *(part.strip() for part in rest), *aggregates)
+    conditions = tuple(render(one) for one in flatten(where.this)) if where is not None else ()
+    rest = tuple(render(one).strip() for one in (group, having) if one is not None)
+    aggregates = tuple(dict.fromkeys(render(one) for one in part.nodes if isinstance(one, exp.AggFunc)))
+    return (*joins, *conditions, *rest, *aggregates)
 
 
 def _column(output: Output, *, is_open: bool) -> Column:

@@ -6,17 +6,18 @@ lineitem ⋈ orders, one year, by supplier      reads 3.7 million rows, joins 45
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
+from math import prod
 
 from fedq.bind.scope import Block, Occurrence
 from fedq.catalog.schema import Column
 from fedq.plan.estimate import Estimate, distinct, filtered, group_rows, table_rows
 from fedq.plan.reach import flatten
 from fedq.plan.rewrite.joins import core_of
-from fedq.plan.rewrite.tree import Draft, marked, number_of
-from fedq.sql import every, exp, first
+from fedq.plan.rewrite.tree import Draft, Part
+from fedq.sql import every, exp, first, nodes, shown_as
 
 #: what part of the groups a HAVING is taken to keep: it asks for outliers
 _HAVING = 0.05
@@ -40,9 +41,9 @@ class Size:
 Pair = tuple[tuple[Occurrence, Column], tuple[Occurrence, Column]]
 
 
-def size_of(draft: Draft, node: exp.Expr) -> Size:
+def size_of(draft: Draft, part: Part) -> Size:
     """The size of a block."""
-    read = [occurrence for table in marked(node) if (occurrence := _occurrence(draft, table)) is not None]
+    node, read = part.node, part.read(draft.query)
     work = sum(table_rows(occurrence.table) for occurrence in read)
     if not isinstance(node, exp.Select):
         return Size(Estimate(work, is_known=False), work, {})
@@ -50,16 +51,9 @@ def size_of(draft: Draft, node: exp.Expr) -> Size:
     own = [occurrence for occurrence in read if occurrence.node.find_ancestor(exp.Select) is node]
     where = node.args.get("where")
     conditions = core.conditions if core is not None else tuple(flatten(where.this)) if where is not None else ()
-    joined = joined_rows(draft, own, conditions)
-    distincts = {
-        output.alias_or_name.lower(): _distinct(draft, output.unalias(), joined.rows) for output in node.expressions
-    }
-    return Size(_after_grouping(draft, node, joined), work, distincts)
-
-
-def _occurrence(draft: Draft, table: exp.Table) -> Occurrence | None:
-    number = number_of(table)
-    return next((found for found in draft.query.occurrences if number_of(found.node) == number), None)
+    rows = joined(draft, own, conditions).together
+    distincts = {shown_as(output): _distinct(draft, output.unalias(), rows.rows) for output in node.expressions}
+    return Size(_after_grouping(draft, node, rows), work, distincts)
 
 
 def _distinct(draft: Draft, node: exp.Expr, rows: float) -> float | None:
@@ -68,8 +62,8 @@ def _distinct(draft: Draft, node: exp.Expr, rows: float) -> float | None:
     return None if known is None else min(known, max(1.0, rows))
 
 
-def _after_grouping(draft: Draft, select: exp.Select, joined: Estimate) -> Estimate:
-    group, rows = select.args.get("group"), joined.rows
+def _after_grouping(draft: Draft, select: exp.Select, whole: Estimate) -> Estimate:
+    group, rows = select.args.get("group"), whole.rows
     if group is not None:
         rows = group_rows(rows, [_distinct(draft, key, rows) for key in _group_keys(draft, select, group)])
     elif any(first(output, exp.AggFunc) for output in select.expressions):
@@ -79,7 +73,7 @@ def _after_grouping(draft: Draft, select: exp.Select, joined: Estimate) -> Estim
     limit = select.args.get("limit")
     if limit is not None and isinstance(limit.expression, exp.Literal) and limit.expression.this.isdigit():
         rows = min(rows, float(limit.expression.this))
-    return Estimate(max(1.0, rows) if joined.rows else 0.0, joined.is_known)
+    return Estimate(max(1.0, rows) if whole.rows else 0.0, whole.is_known)
 
 
 def _group_keys(draft: Draft, select: exp.Select, group: exp.Group) -> Iterator[exp.Expr]:
@@ -95,32 +89,50 @@ def _group_keys(draft: Draft, select: exp.Select, group: exp.Group) -> Iterator[
             yield key
 
 
-def joined_rows(draft: Draft, tables: Sequence[Occurrence], conditions: Iterable[exp.Expr]) -> Estimate:
-    """Rows of the inner join of tables under these conditions."""
-    conditions = list(conditions)
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """The inner join of tables under conditions."""
+
+    alone: Sequence[Estimate]
+    """Rows of each table by itself."""
+    together: Estimate
+    shares: Sequence[float | None]
+    """Of each pair of tables, the share of their pairs of rows that is joined; None where nothing is known of it."""
+
+
+def joined(draft: Draft, tables: Sequence[Occurrence], conditions: Sequence[exp.Expr]) -> Joined:
+    """How many rows the inner join of tables of one block has under these conditions, and each table by itself."""
     scopes, params = draft.query.scopes, dict(draft.query.params)
-    rows, is_known = 1.0, True
     block = scopes.block_of(tables[0].node) if tables else None
-    spoken = [(one, _only(draft, one, block)) for one in conditions if not first(one, exp.Query)]
-    for occurrence in tables:
-        own = [one for one, ids in spoken if ids == {occurrence.id}]
-        resolve = partial(scopes.table_of, block=block)
-        estimate = filtered(occurrence.table, own, resolve, params)
-        rows, is_known = rows * estimate.rows, is_known and estimate.is_known
-    for one, other in combinations(tables, 2):
-        share = join_share(one, other, pairs_of(draft, one, other, conditions))
-        rows, is_known = rows * (share or 1.0), is_known and share is not None
-    for condition in conditions:
-        if first(condition, exp.Query) is not None:
-            has_group = any(query.args.get("group") for query in every(condition, exp.Select))
-            rows, is_known = rows * (_GROUPED_SUBQUERY if has_group else _SUBQUERY), False
-    return Estimate(rows, is_known)
+    spoken = [(one, _only(draft, one, block)) for one in conditions]
+    nested = [_of_nested(one) for one, ids in spoken if ids is None]
+    resolve = partial(scopes.table_of, block=block)
+    alone = [
+        filtered(occurrence.table, [one for one, ids in spoken if ids == {occurrence.id}], resolve, params)
+        for occurrence in tables
+    ]
+    shares = [join_share(one, other, pairs_of(draft, one, other, conditions)) for one, other in combinations(tables, 2)]
+    is_known = all(estimate.is_known for estimate in alone) and None not in shares
+    rows = prod((estimate.rows for estimate in alone), start=1.0)
+    rows = prod((share or 1.0 for share in shares), start=rows)
+    together = Estimate(prod(nested, start=rows), is_known and not nested)
+    return Joined([replace(one, rows=prod(nested, start=one.rows)) for one in alone], together, shares)
 
 
-def _only(draft: Draft, condition: exp.Expr, block: Block | None) -> set[str]:
-    scopes = draft.query.scopes
-    found = [scopes.resolve(column, scopes.block_of(column) or block) for column in every(condition, exp.Column)]
+def _only(draft: Draft, condition: exp.Expr, block: Block | None) -> set[str] | None:
+    """What a condition speaks of; None where it holds a subquery."""
+    scopes, parts = draft.query.scopes, nodes(condition)
+    if any(isinstance(node, exp.Query) for node in parts):
+        return None
+    columns = [node for node in parts if isinstance(node, exp.Column)]
+    found = [scopes.resolve(column, scopes.block_of(column) or block) for column in columns]
     return {"?" if one is None else one[0].id for one in found}
+
+
+def _of_nested(condition: exp.Expr) -> float:
+    """The share of rows that a condition with a subquery is taken to keep."""
+    is_grouped = any(query.args.get("group") for query in every(condition, exp.Select))
+    return _GROUPED_SUBQUERY if is_grouped else _SUBQUERY
 
 
 def pairs_of(draft: Draft, one: Occurrence, other: Occurrence, conditions: Iterable[exp.Expr]) -> list[Pair]:

@@ -7,18 +7,18 @@ and its text is written anew; so only trees of parts that come back from sqlglot
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from fedq.bind.bound import BoundQuery
 from fedq.bind.resolve import BoundTable
 from fedq.bind.scope import Occurrence, Scopes, base_tables
-from fedq.sql import copied, every, exp, nodes
+from fedq.sql import copied, exp, nodes, written
 
 #: in a table node's meta: which of the query's tables it reads
 _READS = "fedq_table"
 
-_SAFE: tuple[type[exp.Expr], ...] = (
+_SAFE: frozenset[type[exp.Expr]] = frozenset({
     exp.Select, exp.From, exp.Join, exp.Where, exp.Group, exp.Having, exp.Order, exp.Ordered, exp.Limit, exp.Offset,
     exp.With, exp.CTE, exp.TableAlias, exp.Subquery, exp.Table, exp.Identifier, exp.Column, exp.Alias, exp.Star,
     exp.Union, exp.Intersect, exp.Except,
@@ -28,7 +28,7 @@ _SAFE: tuple[type[exp.Expr], ...] = (
     exp.Case, exp.If, exp.Coalesce, exp.Nullif, exp.Cast, exp.DataType, exp.DataTypeParam,
     exp.Extract, exp.Year, exp.Month, exp.Day, exp.Substring, exp.Lower, exp.Upper, exp.Length, exp.Abs,
     exp.Count, exp.Sum, exp.Avg, exp.Min, exp.Max, exp.Distinct, exp.Filter, exp.LogicalAnd, exp.LogicalOr,
-)  # fmt: skip
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,15 @@ def draft(query: BoundQuery) -> Draft | None:
 def rebound(old: Draft, tree: exp.Expr, more: Sequence[BoundTable] = ()) -> Draft:
     """The draft with another tree, its names resolved again."""
     tables, parts = (*old.tables, *more), nodes(tree)
-    reads = _marked_of(parts)
+    reads = marked(parts)
     numbers = [number_of(node) for node in reads]
     scopes = Scopes(tree, reads, [tables[number] for number in numbers], [number + 1 for number in numbers], parts)
     query = replace(old.query, tree=tree, scopes=scopes, edits=())
     return Draft(query, tables)
 
 
-def marked(tree: exp.Expr) -> list[exp.Table]:
-    """The nodes that read a table, in the order of their numbers."""
-    return _marked_of(nodes(tree))
-
-
-def _marked_of(parts: Sequence[exp.Expr]) -> list[exp.Table]:
+def marked(parts: Sequence[exp.Expr]) -> list[exp.Table]:
+    """Those of some nodes that read a table of the draft, in the order of their numbers."""
     return sorted((node for node in parts if isinstance(node, exp.Table) and _READS in node.meta), key=number_of)
 
 
@@ -103,58 +99,70 @@ def column(table: str, name: str) -> exp.Column:
 
 def can_be_written(tree: exp.Expr) -> bool:
     """Whether writing the tree as text gives the same query."""
-    return all(type(node) in _SAFE and not _has_more(node) for node in nodes(tree))
+    return all(
+        node.__class__ in _SAFE and not ((has_more := _MORE.get(node.__class__)) and has_more(node))
+        for node in nodes(tree)
+    )
 
 
 _OF_TABLE = ("pivots", "sample", "when", "laterals", "only", "hints")
 _OF_SELECT = ("laterals", "sample", "windows", "qualify", "kind", "hint", "into", "locks", "operation_modifiers")
 
 
-def _has_more(node: exp.Expr) -> bool:
-    """Whether a node carries something that would not be written as it was read."""
-    match node:
-        case exp.Column():
-            return node.args.get("db") is not None
-        case exp.Join():
-            return bool(node.args.get("method") or node.args.get("hint"))
-        case exp.Table():
-            alias = node.args.get("alias")
-            return _has_any(node, _OF_TABLE) or (alias is not None and bool(alias.args.get("columns")))
-        case exp.Select():
-            return _has_any(node, _OF_SELECT)
-        case exp.Star():
-            return _has_any(node, ("except_", "replace", "rename"))
-        case exp.Cast():
-            return type(node) is not exp.Cast or bool(node.args.get("format"))
-        case exp.Subquery():
-            return _has_any(node, ("pivots", "sample"))
-    return False
+def _has_any(*keys: str) -> Callable[[exp.Expr], bool]:
+    return lambda node: any(node.args.get(key) for key in keys)
 
 
-def _has_any(node: exp.Expr, keys: Iterable[str]) -> bool:
-    return any(node.args.get(key) for key in keys)
+def _table_has_more(node: exp.Expr) -> bool:
+    alias = node.args.get("alias")
+    return any(node.args.get(key) for key in _OF_TABLE) or (alias is not None and bool(alias.args.get("columns")))
+
+
+#: of each kind of node, whether one carries something that would not be written as it was read
+_MORE: dict[type[exp.Expr], Callable[[exp.Expr], bool]] = {
+    exp.Column: lambda node: node.args.get("db") is not None,
+    exp.Join: _has_any("method", "hint"),
+    exp.Table: _table_has_more,
+    exp.Select: _has_any(*_OF_SELECT),
+    exp.Star: _has_any("except_", "replace", "rename"),
+    exp.Cast: _has_any("format"),
+    exp.Subquery: _has_any("pivots", "sample"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a draft's tree, with all that is in it."""
+
+    node: exp.Expr
+    nodes: Sequence[exp.Expr]
+    tables: Sequence[exp.Table]
+    """Those that read a table of the draft, by number."""
+
+    @staticmethod
+    def of(node: exp.Expr) -> Part:
+        """A node and what is in it."""
+        found = nodes(node)
+        return Part(node, found, marked(found))
+
+    def read(self, query: BoundQuery) -> list[Occurrence]:
+        """What its tables read."""
+        return [found for table in self.tables if (found := query.scopes.read_by(table)) is not None]
+
+    def params(self, query: BoundQuery) -> Mapping[str, object]:
+        """The parameters that it uses: the engine refuses more."""
+        used = {node.name for node in self.nodes if isinstance(node, (exp.Placeholder, exp.Parameter))}
+        return {name: value for name, value in query.params.items() if name in used}
 
 
 def local_text(query: BoundQuery, node: exp.Expr | None = None) -> str:
     """The text that the local engine runs: every table under its occurrence's id, and the alias that the rest uses."""
     ids = {number_of(occurrence.node): occurrence.id for occurrence in query.occurrences}
     copy = copied(node or query.tree)
-    for table in marked(copy):
+    for table in marked(nodes(copy)):
         alias = exp.TableAlias(this=identifier(str(table.alias or table.name)))
         new = exp.Table(this=identifier(ids[number_of(table)]), alias=alias, joins=table.args.get("joins"))
         if table is copy:
-            return new.sql("duckdb", copy=False)
+            return written(new)
         table.replace(new)
-    return copy.sql("duckdb", copy=False)
-
-
-def shells_of(query: BoundQuery, node: exp.Expr) -> Iterator[Occurrence]:
-    """The occurrences that stand in a part of the tree."""
-    inside = {number_of(table) for table in marked(node)}
-    return (occurrence for occurrence in query.occurrences if number_of(occurrence.node) in inside)
-
-
-def params_of(query: BoundQuery, node: exp.Expr) -> Mapping[str, object]:
-    """The parameters that a part of the tree uses: the engine refuses more."""
-    used = {found.name for found in every(node, exp.Placeholder, exp.Parameter)}
-    return {name: value for name, value in query.params.items() if name in used}
+    return written(copy)
