@@ -17,7 +17,7 @@ from fedq.bind.scope import ORIGIN, Block, Occurrence, Scopes, base_tables
 from fedq.catalog.model import Catalog
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery
-from fedq.sql import Edit, apply_edits, every, exp, first, span_of, tokenize
+from fedq.sql import Edit, apply_edits, exp, first, nodes, span_of, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,14 @@ class BoundQuery:
     @property
     def has_files(self) -> bool:
         """Whether it reads files by itself, as the policy may let it."""
-        return any(reads_file(self.text, node) for node in every(self.tree, exp.Table))
+        return any(reads_file(self.text, node) for node in self.scopes.every(exp.Table))
 
     @property
     def is_describable(self) -> bool:
         """Whether names and types of the result are known before it runs: those of a PIVOT depend on the data."""
         if isinstance(self.tree, (exp.Pivot, exp.Summarize, exp.Describe)):
             return False
-        return all(pivot.args.get("unpivot") for pivot in every(self.tree, exp.Pivot))
+        return all(pivot.args.get("unpivot") for pivot in self.scopes.every(exp.Pivot))
 
     def place(self, position: int) -> tuple[int, int]:
         """Where a character of `local` comes from in `text`: start and end."""
@@ -95,13 +95,14 @@ def bind(
     text, values = bind_params(_without_frame_marks(_begun(sql)), params)
     tree = parse_query(text)
     has_files = catalog.policy.local_files == "allow"
-    check_allowed(text, tree, has_files=has_files)
-    nodes = [node for node in base_tables(tree) if not reads_file(text, node)]
-    tables = resolve_tables(text, nodes, catalog, lookup, placing, has_choice=_sums_products(tree))
+    parts = nodes(tree)
+    check_allowed(text, parts, has_files=has_files)
+    reads = [node for node in base_tables(parts) if not reads_file(text, node)]
+    tables = resolve_tables(text, reads, catalog, lookup, placing, has_choice=_sums_products(parts))
     same = known.get(text) if known is not None else None
     if same is not None and _are_same([occurrence.table for occurrence in same.occurrences], tables):
         return replace(same, params=values)
-    scopes = Scopes(tree, nodes, tables)
+    scopes = Scopes(parts, reads, tables)
     check_columns(text, scopes)
     check_comparisons(text, scopes)
     edits = tuple(localize(text, scopes))
@@ -111,9 +112,9 @@ def bind(
     return bound
 
 
-def _sums_products(tree: exp.Expr) -> bool:
+def _sums_products(parts: Sequence[exp.Expr]) -> bool:
     """Whether a sum of products is asked for, which may be made of the sums of groups."""
-    return any(first(one, exp.Mul) is not None for one in every(tree, exp.Sum))
+    return any(first(one, exp.Mul) is not None for one in parts if isinstance(one, exp.Sum))
 
 
 def _are_same(known: Sequence[BoundTable], tables: Sequence[BoundTable]) -> bool:
@@ -147,7 +148,7 @@ def localize(text: str, scopes: Scopes) -> list[Edit]:
     """The edits that replace every base table's name by its occurrence's id, under the name the rest of the query
     uses."""
     edits = [_table_edit(text, occurrence) for occurrence in scopes.occurrences]
-    qualified = [column for column in every(scopes.tree, exp.Column) if column.args.get("db") is not None]
+    qualified = [column for column in scopes.every(exp.Column) if column.args.get("db") is not None]
     edits += [edit for column in qualified if (edit := _qualifier_edit(column, scopes)) is not None]
     if any(occurrence.has_origin for occurrence in scopes.occurrences):
         edits += _hide_origin(text, scopes)

@@ -7,11 +7,13 @@ its configuration locked as well: this check is what gives a readable error, not
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fedq.bind.resolve import BoundTable
 from fedq.bind.scope import ORIGIN, Block, Scopes
 from fedq.catalog.suggest import nearest
 from fedq.errors import ColumnNotFound, NotAllowed, TableNotFound
-from fedq.sql import every, exp, nodes, span_of
+from fedq.sql import every, exp, span_of
 
 #: table functions that only make rows out of their arguments
 TABLE_FUNCTIONS = frozenset(
@@ -33,9 +35,12 @@ HARMLESS = frozenset({"pg_typeof"})
 FILE_FUNCTIONS = frozenset({"read_csv", "read_csv_auto", "read_parquet", "parquet_scan", "read_json", "read_json_auto"})
 
 
-def check_allowed(text: str, tree: exp.Expr, *, has_files: bool = False) -> None:
-    """Refuse what a query may not call; `has_files` is the policy `local_files = "allow"`. Raises: NotAllowed."""
-    for node in nodes(tree):
+def check_allowed(text: str, parts: Sequence[exp.Expr], *, has_files: bool = False) -> None:
+    """Refuse what a query of these nodes may not call; `has_files` is the policy `local_files = "allow"`.
+
+    Raises: NotAllowed.
+    """
+    for node in parts:
         if isinstance(node, exp.Table):
             if not (has_files and reads_file(text, node)):
                 _check_table(text, node)
@@ -51,7 +56,7 @@ def check_allowed(text: str, tree: exp.Expr, *, has_files: bool = False) -> None
 
 def check_columns(text: str, scopes: Scopes) -> None:
     """Refuse `c.nme` where c is a table without such a column, before anything is read. Raises: ColumnNotFound."""
-    for column in every(scopes.tree, exp.Column):
+    for column in scopes.every(exp.Column):
         _check_rowid(text, column, scopes)
         block = scopes.block_of(column)
         if column.table and block is not None and _is_nowhere(column, block, scopes):
@@ -94,7 +99,7 @@ def _check_rowid(text: str, column: exp.Column, scopes: Scopes) -> None:
     """DuckDB numbers the rows of a table; what fedq pulls has other numbers every time. Raises: ColumnNotFound."""
     if column.name.lower() != "rowid" or any(occurrence.table.column("rowid") for occurrence in scopes.occurrences):
         return
-    if scopes.occurrences and not any(alias.alias.lower() == "rowid" for alias in every(scopes.tree, exp.Alias)):
+    if scopes.occurrences and not any(alias.alias.lower() == "rowid" for alias in scopes.every(exp.Alias)):
         hint = "Use the table's key, or row_number() over (order by …)."
         message = "rows have no rowid here: their numbers would depend on where the table lives"
         raise ColumnNotFound(message, sql=text, span=span_of(column.this), hint=hint, column="rowid")

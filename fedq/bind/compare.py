@@ -12,7 +12,7 @@ from __future__ import annotations
 from fedq.bind.scope import Occurrence, Scopes
 from fedq.catalog.schema import Column
 from fedq.errors import InvalidQuery
-from fedq.sql import every, exp, span_of
+from fedq.sql import exp, span_of
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE, exp.NullSafeEQ, exp.NullSafeNEQ)
 _WIDE = frozenset({"BIGINT", "UBIGINT", "HUGEINT", "UHUGEINT"})
@@ -21,7 +21,7 @@ _NAIVE = frozenset({"timestamp", "date"})
 
 def check_comparisons(text: str, scopes: Scopes) -> None:
     """Refuse comparisons of columns whose meaning is a guess. Raises: InvalidQuery."""
-    for node in every(scopes.tree, *_COMPARISONS):
+    for node in scopes.every(*_COMPARISONS):
         left, right = node.this, node.expression
         if not isinstance(left, exp.Column) or not isinstance(right, exp.Column):
             continue

@@ -13,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import TypeVar
 
 from fedq.bind.resolve import BoundTable
 from fedq.catalog.schema import Column
 from fedq.sql import every, exp, first, named, shown_as, span_of
+
+E = TypeVar("E", bound=exp.Expr)
 
 #: the hidden column that says which database a row was loaded from
 ORIGIN = "_database"
@@ -68,9 +71,10 @@ class Block:
     """Whether it is one of its parent's sources, which sees those before it and not those behind it."""
 
 
-def base_tables(tree: exp.Expr) -> list[exp.Table]:
-    """The nodes that name a base table, in the order of the text: not functions, not the names of CTEs."""
-    found = [node for node in every(tree, exp.Table) if isinstance(node.this, exp.Identifier) and cte_of(node) is None]
+def base_tables(parts: Sequence[exp.Expr]) -> list[exp.Table]:
+    """Those nodes of a tree that name a base table, in the order of the text: not functions, not the names of CTEs."""
+    tables = [node for node in parts if isinstance(node, exp.Table)]
+    found = [node for node in tables if isinstance(node.this, exp.Identifier) and cte_of(node) is None]
     return sorted(found, key=lambda node: span_of(node.this) or (0, 0))
 
 
@@ -106,17 +110,16 @@ class Scopes:
 
     def __init__(
         self,
-        tree: exp.Expr,
-        nodes: Sequence[exp.Table],
+        parts: Sequence[exp.Expr],
+        reads: Sequence[exp.Table],
         tables: Sequence[BoundTable],
         numbers: Sequence[int] | None = None,
-        parts: Sequence[exp.Expr] | None = None,
     ) -> None:
-        """`nodes` read the `tables`, under these numbers; `parts` are all nodes of the tree, where they are known."""
-        self.tree = tree
+        """`parts` are all nodes of a tree, as `nodes` gives them; of them `reads` read the `tables`, under these
+        numbers."""
+        self.parts = parts
         self.blocks: dict[int, Block] = {}
-        parts = every(tree, exp.Expr) if parts is None else parts
-        occurrences = _occurrences(tree, parts, nodes, tables, numbers or range(1, len(nodes) + 1))
+        occurrences = _occurrences(parts, reads, tables, numbers or range(1, len(reads) + 1))
         self.occurrences = occurrences
         self._by_node = {id(occurrence.node): occurrence for occurrence in occurrences}
         for select in parts:  # breadth first: a parent comes before its children
@@ -141,6 +144,15 @@ class Scopes:
             block.tables[name] = occurrence
         else:
             block.derived[name] = _query_of(source)
+
+    @property
+    def tree(self) -> exp.Expr:
+        """The whole query."""
+        return self.parts[0]
+
+    def every(self, *kinds: type[E]) -> list[E]:
+        """The nodes of these kinds, breadth first; those of the tree as it was when it was bound."""
+        return [node for node in self.parts if isinstance(node, kinds)]
 
     def read_by(self, node: exp.Expr) -> Occurrence | None:
         """The base table that a source is; None for a derived table, a CTE's name and what reads none."""
@@ -277,15 +289,11 @@ def _has_column(block: Block, name: str) -> bool:
 
 
 def _occurrences(
-    tree: exp.Expr,
-    parts: Sequence[exp.Expr],
-    nodes: Sequence[exp.Table],
-    tables: Sequence[BoundTable],
-    numbers: Sequence[int],
+    parts: Sequence[exp.Expr], reads: Sequence[exp.Table], tables: Sequence[BoundTable], numbers: Sequence[int]
 ) -> list[Occurrence]:
-    uses = _Uses(tree, parts)
+    uses = _Uses(parts)
     found = []
-    for number, node, table in zip(numbers, nodes, tables, strict=True):
+    for number, node, table in zip(numbers, reads, tables, strict=True):
         alias = shown_as(node)
         columns = uses.columns_of(node, alias, table)
         has_origin = table.column(ORIGIN) is None and uses.touches(alias, ORIGIN)
@@ -296,7 +304,7 @@ def _occurrences(
 class _Uses:
     """Which column names a query mentions: bare, by qualifier, and as a whole by a star."""
 
-    def __init__(self, tree: exp.Expr, parts: Sequence[exp.Expr]) -> None:
+    def __init__(self, parts: Sequence[exp.Expr]) -> None:
         self._bare: set[str] = set()
         self._alone: set[str] = set()
         """Names that stand alone: a column, or a whole row by its table's alias."""
@@ -304,7 +312,7 @@ class _Uses:
         self._starred: set[str] = set()
         self._whole: set[int] = set()
         """Blocks (by id) that take every column of their sources."""
-        self._is_all = isinstance(tree, (exp.Pivot, exp.Summarize, exp.Describe))
+        self._is_all = isinstance(parts[0], (exp.Pivot, exp.Summarize, exp.Describe))
         for node in parts:
             if isinstance(node, exp.Identifier):
                 if not isinstance(node.parent, _NAMED):

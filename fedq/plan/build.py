@@ -66,7 +66,7 @@ def _is_plain(node: exp.Expr) -> bool:
 
 def _may_gain(query: BoundQuery) -> bool:
     """Whether a part of the query could be more than the rows of one table."""
-    return query.is_describable and (len(query.occurrences) > 1 or first(query.tree, exp.AggFunc) is not None)
+    return query.is_describable and (len(query.occurrences) > 1 or bool(query.scopes.every(exp.AggFunc)))
 
 
 def _in_parts(

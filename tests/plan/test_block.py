@@ -16,7 +16,7 @@ from fedq.plan.block import speaker_of, tables_of, write_block
 from fedq.plan.constants import NotPushed
 from fedq.plan.reach import conjuncts
 from fedq.plan.translate import translate
-from fedq.sql import exp, parse
+from fedq.sql import exp, nodes, parse
 from fedq.types import BIGINT, VARCHAR
 
 TABLES = {
@@ -28,8 +28,8 @@ HOMES = {"l": "shop", "o": "shop", "c": "shop", "other": "crm"}
 def bound(sql: str) -> BoundQuery:
     """A query over tables that nobody has to read."""
     tree = parse(sql)[0]
-    nodes = base_tables(tree)
-    scopes = Scopes(tree, nodes, [_table(node.name) for node in nodes])
+    reads = base_tables(nodes(tree))
+    scopes = Scopes(nodes(tree), reads, [_table(node.name) for node in reads])
     return BoundQuery(sql, {}, tree, scopes, sql)
 
 
@@ -139,7 +139,7 @@ def test_cleaned_columns_are_not_computed_with() -> None:
         )
         for occurrence in query.occurrences
     }
-    scopes = Scopes(query.tree, base_tables(query.tree), list(tables.values()))
+    scopes = Scopes(query.scopes.parts, base_tables(query.scopes.parts), list(tables.values()))
     with pytest.raises(NotPushed, match="cleaned"):
         write_block(replace(query, scopes=scopes), query.tree, dialect_of("postgres"), "postgres", [("n", BIGINT)])
 
@@ -173,9 +173,9 @@ def test_a_computed_text_is_ordered_by_its_bytes_whatever_the_database_s_rule(sq
 def test_a_value_per_row_is_computed_there_where_that_is_quick(rows: float | None, indexed: str, is_sent: bool) -> None:
     sql = "select c from o where c < (select max(d) from l where l.k = o.k and l.s > o.c)"
     tree = parse(sql)[0]
-    nodes = base_tables(tree)
-    tables = [_table("l", rows, indexed) if node.name == "l" else _table(node.name) for node in nodes]
-    query = BoundQuery(sql, {}, tree, Scopes(tree, nodes, tables), sql)
+    reads = base_tables(nodes(tree))
+    tables = [_table("l", rows, indexed) if node.name == "l" else _table(node.name) for node in reads]
+    query = BoundQuery(sql, {}, tree, Scopes(nodes(tree), reads, tables), sql)
     if is_sent:
         assert write_block(query, tree, dialect_of("postgres"), "postgres", [("c", BIGINT)]).sql.count("SELECT") == 2
     else:
@@ -188,9 +188,9 @@ def test_not_in_goes_to_postgres_where_it_can_be_hashed(rows: float | None, is_s
     for negation in ("not", ""):
         sql = f"select c from o where c {negation} in (select k from l)"
         tree = parse(sql)[0]
-        nodes = base_tables(tree)
-        tables = [_table("l", rows) if node.name == "l" else _table(node.name) for node in nodes]
-        query = BoundQuery(sql, {}, tree, Scopes(tree, nodes, tables), sql)
+        reads = base_tables(nodes(tree))
+        tables = [_table("l", rows) if node.name == "l" else _table(node.name) for node in reads]
+        query = BoundQuery(sql, {}, tree, Scopes(nodes(tree), reads, tables), sql)
         if is_sent or not negation:
             assert " IN (SELECT" in write_block(query, tree, dialect_of("postgres"), "postgres", [("c", BIGINT)]).sql
         else:

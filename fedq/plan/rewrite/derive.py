@@ -86,7 +86,7 @@ def derive(
     held = {id(condition) for island in formed for condition in island.held}
     references = [list(_references(draft.query.scopes, select, island, held)) for island in formed]
     found = []
-    for island, own, alias in zip(formed, references, _free_aliases(draft.tree), strict=False):
+    for island, own, alias in zip(formed, references, _free_aliases(draft.query.scopes), strict=False):
         made = _Made(select, island, alias, own)
         is_alone = not core.left and len(core.inner) == len(island.members)
         query = made.grouped(split, is_alone=is_alone) if island is grouped else made.joined()
@@ -116,8 +116,8 @@ def put_in_place(draft: Draft, select: exp.Select, core: Core, found: Sequence[D
     return rebound(draft, draft.tree)
 
 
-def _free_aliases(tree: exp.Expr) -> Iterator[str]:
-    names = {node.name.lower() for node in every(tree, exp.Identifier)}
+def _free_aliases(scopes: Scopes) -> Iterator[str]:
+    names = {node.name.lower() for node in scopes.every(exp.Identifier)}
     return (name for number in count(1) if (name := f"q{number}") not in names)
 
 

@@ -40,7 +40,7 @@ def _inline_ctes(draft: Draft) -> Draft:
 
     Only those of the query itself, which can name nothing around them, and only where no name means two things.
     """
-    if first(draft.tree, exp.With) is None:
+    if not draft.query.scopes.every(exp.With):
         return draft
     tree = copied(draft.tree)
     ctes = [cte.alias.lower() for cte in every(tree, exp.CTE)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from fedq.bind.bound import BoundQuery
 from fedq.bind.resolve import BoundTable
-from fedq.bind.scope import Occurrence, Scopes, base_tables
+from fedq.bind.scope import Occurrence, Scopes
 from fedq.sql import copied, exp, nodes, written
 
 #: in a table node's meta: which of the query's tables it reads
@@ -47,16 +47,15 @@ class Draft:
 
 def draft(query: BoundQuery) -> Draft | None:
     """A draft of the query; None where its text could not be written from a tree."""
-    if not can_be_written(query.tree) or any(occurrence.has_origin for occurrence in query.occurrences):
+    read, scopes = query.occurrences, query.scopes
+    if not can_be_written(scopes.parts) or any(occurrence.has_origin for occurrence in read) or query.has_files:
         return None
     tree = copied(query.tree)
-    reads = base_tables(tree)
-    tables = tuple(occurrence.table for occurrence in query.occurrences)
-    if len(reads) != len(tables):  # a file that the query reads by itself
-        return None
-    for number, node in enumerate(reads):
-        node.meta[_READS] = number
-    return rebound(Draft(query, tables), tree)
+    number = {id(occurrence.node): number for number, occurrence in enumerate(read)}
+    for old, new in zip(scopes.parts, nodes(tree), strict=True):
+        if scopes.read_by(old) is not None:
+            new.meta[_READS] = number[id(old)]
+    return rebound(Draft(query, tuple(occurrence.table for occurrence in read)), tree)
 
 
 def rebound(old: Draft, tree: exp.Expr, more: Sequence[BoundTable] = ()) -> Draft:
@@ -64,7 +63,7 @@ def rebound(old: Draft, tree: exp.Expr, more: Sequence[BoundTable] = ()) -> Draf
     tables, parts = (*old.tables, *more), nodes(tree)
     reads = marked(parts)
     numbers = [number_of(node) for node in reads]
-    scopes = Scopes(tree, reads, [tables[number] for number in numbers], [number + 1 for number in numbers], parts)
+    scopes = Scopes(parts, reads, [tables[number] for number in numbers], [number + 1 for number in numbers])
     query = replace(old.query, tree=tree, scopes=scopes, edits=())
     return Draft(query, tables)
 
@@ -97,11 +96,10 @@ def column(table: str, name: str) -> exp.Column:
     return exp.Column(this=identifier(name), table=identifier(table))
 
 
-def can_be_written(tree: exp.Expr) -> bool:
-    """Whether writing the tree as text gives the same query."""
+def can_be_written(parts: Sequence[exp.Expr]) -> bool:
+    """Whether writing a tree of these nodes as text gives the same query."""
     return all(
-        node.__class__ in _SAFE and not ((has_more := _MORE.get(node.__class__)) and has_more(node))
-        for node in nodes(tree)
+        node.__class__ in _SAFE and not ((has_more := _MORE.get(node.__class__)) and has_more(node)) for node in parts
     )
 
 
