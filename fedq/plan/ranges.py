@@ -11,14 +11,14 @@ it is asked when the statement is read (fetch/postgres/parts.py).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from fedq.bind.bound import BoundQuery
 from fedq.catalog.schema import TableSchema
 from fedq.catalog.statistics import Link
 from fedq.plan.estimate import UNKNOWN_LINK, pull_seconds
-from fedq.plan.nodes import Fetch, Output, Plan
+from fedq.plan.nodes import Fetch, Plan
 from fedq.sql import exp, first
 
 #: how many
@@ -41,15 +41,19 @@ _KEYS = frozenset({"integer", "decimal", "text", "date", "timestamp", "boolean",
 _MORE = ("having", "qualify", "distinct", "order", "limit", "offset", "sample", "windows", "joins", "laterals")
 
 
-def merging(node: exp.Expr, outputs: Sequence[Output]) -> Mapping[str, str] | None:
-    """How the groups of parts become groups of the whole, per output of a block; empty where it does not group, None
-    where that cannot be.
+def merging(node: exp.Expr, fetch: Fetch) -> Mapping[str, str] | None:
+    """How groups of parts become groups of the whole, per output of a block and its statement; empty where it does not
+    group, None where that cannot be.
 
     >>> from fedq.sql import parse
+    >>> from fedq.plan.nodes import Output
     >>> from fedq.types import BIGINT
-    >>> merging(parse("select k, count(*) n from t group by k"), [Output("k", "k", BIGINT), Output("…", "n", BIGINT)])
+    >>> outputs = Output('"k"', "k", BIGINT), Output("count(*)", "n", BIGINT)
+    >>> fetch = Fetch("t@1", "shop", "postgres", ("t",), outputs, 'FROM "t"', suffix='GROUP BY "k"')
+    >>> merging(parse("select k, count(*) n from t group by k")[0], fetch)
     {'k': '', 'n': 'sum'}
     """
+    outputs = fetch.outputs
     if not isinstance(node, exp.Select) or any(node.args.get(key) for key in _MORE):
         return None
     if len(node.expressions) != len(outputs):
@@ -64,8 +68,11 @@ def merging(node: exp.Expr, outputs: Sequence[Output]) -> Mapping[str, str] | No
     if None in hows or any(outputs[number].type.family not in _KEYS for number in keys):
         return None
     grouped = [_position(key, node) for key in (group.expressions if group is not None else ())]
-    if not keys.issubset(grouped) or None in grouped or not keys.issuperset(grouped):
+    if None in grouped or keys != set(grouped):
         return None
+    by = ", ".join(dict.fromkeys(outputs[number].sql for number in grouped if number is not None))
+    if fetch.suffix != (f"GROUP BY {by}" if by else ""):
+        return None  # it groups by something else than what it shows
     return {output.name: how or "" for output, how in zip(outputs, hows, strict=True)}
 
 
@@ -97,21 +104,21 @@ def in_ranges(fetch: Fetch, table: TableSchema, merge: Mapping[str, str], link: 
         return fetch
     if any(key.column.physical in table.indexed for key in fetch.keys):
         return fetch  # an index finds their rows
-    hows = tuple(merge[output.name] for output in fetch.outputs) if merge else ()
-    is_short = sorted(name for name, how in merge.items() if not how) != sorted(
-        output.name for output, how in zip(fetch.outputs, hows, strict=False) if not how
-    )
-    if is_short or any(fetch.collations) or bool(fetch.suffix) != bool(merge):
+    given = {output.name for output in fetch.outputs}
+    if not {name for name, how in merge.items() if not how} <= given:
+        return fetch  # groups that differ in what nobody reads would become one
+    if any(fetch.collations) or (fetch.suffix and not merge):
         return fetch
     if not _is_worth(fetch, table.pages, link or UNKNOWN_LINK, is_grouped=bool(merge)):
         return fetch
+    hows = tuple(merge[output.name] for output in fetch.outputs) if merge else ()
     return replace(fetch, parts=_cuts(table.pages), merge=hows)
 
 
 def whole_in_ranges(plan: Plan, query: BoundQuery, links: Mapping[str, Link | None]) -> Plan:
     """A plan whose one fetch is the answer, in ranges where it brings the rows of one table; they keep their order."""
     (fetch,) = plan.fetches
-    if len(query.occurrences) != 1 or merging(query.tree, fetch.outputs) != {}:
+    if len(query.occurrences) != 1 or merging(query.tree, fetch) != {}:
         return plan
     table = query.occurrences[0].table
     cut = in_ranges(fetch, table.schema, {}, links.get(table.database))

@@ -106,7 +106,7 @@ def _written(draft: Draft, part: Part, database: str, facts: Facts) -> Sent | No
     known = {column.name: ColumnStatistics(distinct=size.distinct_of(column.name)) for column in columns}
     statistics = TableStatistics(size.rows.rows, known)
     schema = TableSchema(PhysicalTable(None, name), columns, rows=size.rows.rows, statistics=statistics)
-    merge = merging(node, fetch.outputs)
+    merge = merging(node, fetch)
     heap = draft.tables[number_of(part.tables[0])].schema if merge is not None and len(part.tables) == 1 else None
     answer = BoundTable(name, database, schema)
     return Sent(answer, replace(fetch, pushed=_words(part, draft)), size.work, heap, merge or {})
