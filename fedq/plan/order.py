@@ -10,7 +10,7 @@ too small to wait is read at once, and the join with what else is here still red
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fedq.catalog.statistics import Link
 from fedq.plan.estimate import LOCAL, distinct, key_seconds, key_share, pull_seconds, table_rows
@@ -78,13 +78,27 @@ def _offers(taker: Pull, here: Mapping[str, Pull], edges: Sequence[Edge]) -> lis
                 keys, distinct(taker.occurrence.table, edge.to_column), table_rows(taker.occurrence.table)
             )
             found.append(_Offered(giver, edge, keys, share))
-    return found
+    return _without_repetition(found)
+
+
+def _without_repetition(found: Sequence[_Offered]) -> list[_Offered]:
+    """Of keys, and those of them that another source has taken and gives on, one lets every row of the other through:
+    the source that gives on is waited for where it has many fewer."""
+    shares = {id(offer): offer.share for offer in found}
+    for offer in found:
+        taken = offer.giver.limits.get(offer.edge.from_column.name, {})
+        for first in found:
+            if first.giver.id in taken and first.edge.to_column == offer.edge.to_column:
+                spare = first if offer.share <= _STRONG * first.share else offer
+                shares[id(spare)] = 1.0
+    return [replace(offer, share=shares[id(offer)]) for offer in found]
 
 
 def _distinct_keys(giver: Pull, edge: Edge) -> float:
     """How many different keys the giver's rows have, after the joins that are already possible."""
     known = distinct(giver.occurrence.table, edge.from_column)
-    return giver.joined if known is None else min(giver.joined, known)
+    limits = giver.limits.get(edge.from_column.name, {}).values()
+    return min([giver.joined, *limits, *(() if known is None else (known,))])
 
 
 def _is_worth(taker: Pull, offer: _Offered, links: Mapping[str, Link | None]) -> bool:
@@ -105,6 +119,7 @@ def _take(taker: Pull, offers: Sequence[_Offered], links: Mapping[str, Link | No
         worth = sorted((offer for offer in own if _is_worth(taker, offer, links)), key=lambda offer: offer.share)
         for offer in worth:
             taker.keys.append(_filter(taker, offer))
+            taker.limits.setdefault(offer.edge.to_column.name, {})[giver] = offer.keys
             taker.rows = max(1.0, taker.rows * offer.share)
             taker.joined = max(1.0, taker.joined * offer.share)
         for offer in (offer for offer in own if offer not in worth):
@@ -163,7 +178,8 @@ def _reduce(chosen: Pull, here: Mapping[str, Pull], edges: Sequence[Edge]) -> No
             if edge.to_occurrence.id != pull.id or any(found.from_fetch == pull.id for found in chosen.within):
                 continue
             keys = _distinct_keys(chosen, edge)
-            share = key_share(keys, distinct(pull.occurrence.table, edge.to_column), pull.rows)
+            known = distinct(pull.occurrence.table, edge.to_column)
+            share = key_share(keys, None if known is None else min(known, pull.joined), pull.rows)
             if share < _WEAK:
                 pull.joined = max(1.0, pull.joined * share)
                 pull.within.append(Within(edge.to_column.name, chosen.id, edge.from_column.name))

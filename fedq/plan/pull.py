@@ -46,6 +46,8 @@ class Pull:
     """Estimated rows that it brings."""
     joined: float = 0.0
     """Estimated rows of those that meet rows of every source that is already here."""
+    limits: dict[str, dict[str, float]] = field(default_factory=dict)
+    """Per column that keys limit: by which source's keys, and how many."""
     within: list[Within] = field(default_factory=list)
     """What makes the difference between `rows` and `joined`."""
 

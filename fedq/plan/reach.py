@@ -176,9 +176,32 @@ def edges(scopes: Scopes, found: list[Conjunct]) -> list[Edge]:
         elif isinstance(conjunct.node, exp.Exists):
             result += _existence(scopes, conjunct, found)
     result += _using(scopes)
-    return [
-        edge for edge in dict.fromkeys(result) if edge.from_occurrence.id != edge.to_occurrence.id and _can_travel(edge)
-    ]
+    own = [edge for edge in result if edge.from_occurrence.id != edge.to_occurrence.id and _can_travel(edge)]
+    return _through(list(dict.fromkeys(own)))
+
+
+def _through(found: list[Edge]) -> list[Edge]:
+    """The edges, and those that lead through a column of a third table.
+
+    With a.x → b.y and b.y → c.z also a.x → c.z: without the rows of b that a does not meet the answer is the same, and
+    what is left of b.y is among the values of a.x. So c need not wait for b.
+    """
+    onward: dict[tuple[str, str], list[Edge]] = {}
+    for edge in found:
+        onward.setdefault((edge.from_occurrence.id, edge.from_column.name), []).append(edge)
+    known = {_ends(edge) for edge in found}
+    result = list(found)
+    for edge in result:  # it grows meanwhile
+        for more in onward.get((edge.to_occurrence.id, edge.to_column.name), ()):
+            new = Edge(edge.from_occurrence, edge.from_column, more.to_occurrence, more.to_column)
+            if new.from_occurrence.id != new.to_occurrence.id and _ends(new) not in known and _can_travel(new):
+                known.add(_ends(new))
+                result.append(new)
+    return result
+
+
+def _ends(edge: Edge) -> tuple[str, str, str, str]:
+    return edge.from_occurrence.id, edge.from_column.name, edge.to_occurrence.id, edge.to_column.name
 
 
 def _can_travel(edge: Edge) -> bool:

@@ -29,6 +29,22 @@ QUERIES = [
     "select a.k, b.id, c.id from a left join b on a.k = b.k left join c on b.k = c.k where c.w is null and a.x = 2",
     "select a.k, b.id, c.id from a left join b on a.k = b.k join c on b.k = c.k where a.x = 2",
     "select a.k, b.id, c.id from a left join (b join c on b.k = c.k) on a.k = b.k where a.x = 2 and c.w is null",
+    # keys that lead through a third table
+    "select a.k, b.id, c.id from a, b, c where a.k = b.k and b.k = c.k and a.x = 1",
+    "select a.k, b.id, c.id from a left join b on a.k = b.k left join c on b.k = c.k where a.x = 1",
+    "select a.k, b.id, c.id from a left join b on a.k = b.k full join c on b.k = c.k where a.x = 1 or a.x is null",
+    "select a.k, b.id, c.id from a right join b on a.k = b.k right join c on b.k = c.k where c.w = 1",
+    "select a.k, b.id, c.id from a left join b on a.k = b.k right join c on b.k = c.k where c.w = 1",
+    "select a.k, b.id, c.id from a full join b on a.k = b.k left join c on b.k = c.k where b.z = 1",
+    "select c.id from c where k in (select k from b where k in (select k from a where x = 1))",
+    "select c.id from c where k not in (select k from b where k in (select k from a where x = 1) and k is not null)",
+    "select c.id from c where not exists (select 1 from b join a on a.k = b.k where b.k = c.k and a.x = 1)",
+    "select c.id from c anti join b on c.k = b.k where c.k in (select k from a where x = 1)",
+    "select c.id from c semi join b on c.k = b.k semi join a on a.k = c.k and a.x = 1",
+    "select a.k, c.id from a join b on a.k = b.k join c on b.k = c.k and b.z = c.w where a.x = 1",
+    "select a.k, c.id from a join b on a.k = b.id join c on b.k = c.k where a.x = 1",
+    "select a.k, d.n from a join b on a.k = b.k join (select k, count(*) n from c group by k) d on d.k = b.k where a.x = 1",
+    "select b.id, (select count(*) from c where c.k = b.k) n from a join b on a.k = b.k where a.x = 1 and b.z = 1",
     # semi and anti joins
     "select k from a semi join b on a.k = b.k and b.z = 5",
     "select k from a anti join b on a.k = b.k",
@@ -134,6 +150,15 @@ def test_keys_travel_between_databases(three: Places) -> None:
     rows = {read.tables[0]: read.rows for read in three.query(sql).sources}
     assert rows["b"] < 100
     assert rows["c"] < 100
+
+
+def test_keys_lead_through_a_third_table(three: Places) -> None:
+    """c waits for a, which has few values, and not for b between them."""
+    plan = three.federation.explain(
+        "select count(*) from a, b, c where a.k = b.k and b.k = c.k and a.x = 1 and a.t = 'a'"
+    )
+    (c,) = (fetch for fetch in plan.fetches if fetch.tables == ("c",))
+    assert [key.from_fetch.split("@")[0] for key in c.keys] == ["a"]
 
 
 def test_an_empty_small_side_pulls_nothing_from_the_large_one(three: Places) -> None:
