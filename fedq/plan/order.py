@@ -97,8 +97,8 @@ def _without_repetition(found: Sequence[_Offered]) -> list[_Offered]:
 def _distinct_keys(giver: Pull, edge: Edge) -> float:
     """How many different keys the giver's rows have, after the joins that are already possible."""
     known = distinct(giver.occurrence.table, edge.from_column)
-    limits = giver.limits.get(edge.from_column.name, {}).values()
-    return min([giver.joined, *limits, *(() if known is None else (known,))])
+    most = [giver.joined, *giver.limits.get(edge.from_column.name, {}).values()]
+    return min(most) if known is None else min(*most, known)
 
 
 def _is_worth(taker: Pull, offer: _Offered, links: Mapping[str, Link | None]) -> bool:
