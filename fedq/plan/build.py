@@ -104,12 +104,10 @@ def native_plan(sql: str, database: Database) -> Plan:
 def _push(conjunct: Conjunct, query: BoundQuery, pulls: Mapping[str, Pull]) -> None:
     """Offer one condition to the one table it speaks of."""
     spoken = _spoken_of(conjunct, query)
-    if len(spoken) != 1:
+    if len(spoken) != 1 or not spoken <= conjunct.targets:
         return
-    pull = pulls[next(iter(spoken))]
+    pull = pulls[spoken.pop()]
     text = _words(conjunct.node, pull)
-    if pull.id not in conjunct.targets:
-        return
     try:
         offer = translate(conjunct.node, _speaker(pull, query, conjunct.block))
     except NotPushed as reason:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from fedq.plan.constants import NotPushed, constant
 from fedq.plan.speaker import Speaker
 from fedq.plan.values import Said, cell, described, operand, text_column
-from fedq.sql import exp
+from fedq.sql import exp, render
 from fedq.types import BIGINT, TIMESTAMP
 
 #: no part of a date is further from zero
@@ -51,7 +51,7 @@ def part_of(node: exp.Expr) -> tuple[str, exp.Expr] | None:
 def _part(node: exp.Expr, speaker: Speaker) -> Said:
     found = part_of(node)
     if found is None:
-        raise NotPushed(f"{node.sql('duckdb')} is computed by the local engine")
+        raise NotPushed(f"{render(node)} is computed by the local engine")
     side = _moment(found[1], speaker)
     sql = cell(found[0], side.type.family, speaker, side.sql)
     return Said(f"({sql})", described(BIGINT), side.is_strict, most=_MOST_PART)
@@ -153,7 +153,7 @@ def _plain(operation: str) -> Callable[[exp.Expr, Speaker], Said]:
     def _saying(node: exp.Expr, speaker: Speaker) -> Said:
         (side,) = _texts([node.this], speaker)
         if any(value for key, value in node.args.items() if key != "this"):
-            raise NotPushed(f"{node.sql('duckdb')} is computed by the local engine")
+            raise NotPushed(f"{render(node)} is computed by the local engine")
         return Said(cell(operation, "text", speaker, side.sql), text_column(speaker), side.is_strict)
 
     return _saying

@@ -36,6 +36,8 @@ _NO_STATISTICS = ColumnStatistics()
 _OPERATORS: dict[type[exp.Expr], str] = {
     exp.EQ: "=", exp.NEQ: "<>", exp.LT: "<", exp.LTE: "<=", exp.GT: ">", exp.GTE: ">=",
 }  # fmt: skip
+#: comparisons that are one end of a range
+_ENDED = (exp.LT, exp.LTE, exp.GT, exp.GTE)
 _FLIPPED = {"=": "=", "<>": "<>", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -183,26 +185,24 @@ class _Estimator:
             if facts is None or low is None or high is None:
                 return None
             return facts, _End(on_scale(low), is_included=True), _End(on_scale(high), is_included=True)
-        compared = self._comparison(node)
-        if compared is None or compared[0] in ("=", "<>"):
+        facts = self._facts(node) if isinstance(node, _ENDED) else None
+        compared = self._comparison(node, facts) if facts is not None else None
+        if facts is None or compared is None:
             return None
-        operator, facts, value = compared
+        operator, value = compared
         end = _End(on_scale(value), is_included="=" in operator)
         return (facts, end, None) if ">" in operator else (facts, None, end)
 
-    def _comparison(self, node: exp.Expr) -> tuple[str, _Facts, Any] | None:
-        """A bare column compared with a constant."""
+    def _comparison(self, node: exp.Expr, facts: _Facts) -> tuple[str, Any] | None:
+        """A bare column, the one that the condition is about, compared with a constant."""
         operator = _OPERATORS.get(type(node))
         if operator is None:
             return None
         left, right = node.this.unnest(), node.expression.unnest()
         if not isinstance(left, exp.Column):
             left, right, operator = right, left, _FLIPPED[operator]
-        facts = self._facts(node)
-        if not isinstance(left, exp.Column) or facts is None:
-            return None
-        value = self._constant(right, facts)
-        return None if value is None else (operator, facts, value)
+        value = self._constant(right, facts) if isinstance(left, exp.Column) else None
+        return None if value is None else (operator, value)
 
     def _constant(self, node: exp.Expr, facts: _Facts | None) -> Any:
         """A constant as a value of the column's type; None where it is none or NULL."""
@@ -223,9 +223,9 @@ class _Estimator:
         facts = self._facts(node)
         if facts is None:
             return self._pair(node)
-        compared = self._comparison(node)
+        compared = self._comparison(node, facts)
         if compared is not None:
-            equal = _equal(facts, compared[2])
+            equal = _equal(facts, compared[1])
             return equal if compared[0] == "=" else Share(_clamped(1 - facts.known.nulls - equal.value), equal.is_known)
         bare = isinstance(node, exp.Column) or (
             isinstance(node.this, exp.Expr) and isinstance(node.this.unnest(), exp.Column)

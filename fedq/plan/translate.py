@@ -21,8 +21,8 @@ from fedq.dialects.checked import sound
 from fedq.plan.constants import Constant, NotPushed, check_room, constant
 from fedq.plan.functions import part_of
 from fedq.plan.speaker import Offer, Speaker
-from fedq.plan.values import Said, decide, is_open, operand, say
-from fedq.sql import copied, every, exp
+from fedq.plan.values import Said, as_operand, decide, is_open, say
+from fedq.sql import copied, every, exp, render
 from fedq.types import Comparison, Type
 
 __all__ = ["Offer", "Speaker", "compare", "is_cleaned", "translate", "unlike"]
@@ -67,8 +67,11 @@ def translate(node: exp.Expr, speaker: Speaker) -> Offer:
 
 def _of_clean(offer: Offer, node: exp.Expr, speaker: Speaker) -> Offer:
     """The offer, a HINT where a column is cleaned while it is read."""
-    columns = [found[1] for column in every(node, exp.Column) if (found := speaker.resolve(column)) is not None]
-    return replace(offer, is_exact=offer.is_exact and not any(map(is_cleaned, columns)))
+    if not offer.is_exact:
+        return offer
+    found = [speaker.resolve(column) for column in every(node, exp.Column)]
+    has_cleaned = any(is_cleaned(place[1]) for place in found if place is not None)
+    return replace(offer, is_exact=False) if has_cleaned else offer
 
 
 def is_cleaned(column: Column) -> bool:
@@ -183,9 +186,10 @@ def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
     left, right = node.this, node.expression
     if isinstance(right, (exp.Any, exp.All)):
         return speaker.predicate(node)
-    if not is_open(left):
+    are_open = is_open(left), is_open(right)
+    if not are_open[0]:
         left, right, operator = right, left, _FLIPPED[operator]
-    if is_open(right) or not is_open(left):
+    if are_open[0] is are_open[1]:
         return _pair(operator, left, right, speaker)
     found = constant(right, speaker.params)
     if _has_fraction(found.value) and _is_whole(say(left, speaker).type, found):
@@ -197,7 +201,7 @@ def _comparison(node: exp.Expr, speaker: Speaker) -> Offer:
     if isinstance(found.value, bool) and said.type.family == "boolean" and operator not in ("=", "<>"):
         raise NotPushed("an order of booleans")
     offer = _compared(operator, said, speaker.slot(found, said.column), speaker)
-    return replace(offer, is_strict=offer.is_strict and said.is_strict)
+    return offer if said.is_strict else replace(offer, is_strict=False)
 
 
 def _has_fraction(value: object) -> bool:
@@ -307,9 +311,9 @@ def _pair(operator: str, left: exp.Expr, right: exp.Expr, speaker: Speaker) -> O
     if one.type.family == "text" == other.type.family:
         return replace(_text_pair(operator, one, other, left, right, speaker), is_strict=is_strict)
     if not _are_alike(one.type, other.type, operator):
-        raise NotPushed(f"{left.sql('duckdb')} {operator} {right.sql('duckdb')} compares differently there")
+        raise NotPushed(f"{render(left)} {operator} {render(right)} compares differently there")
     try:
-        sides = operand(left, speaker), operand(right, speaker)
+        sides = as_operand(one, speaker), as_operand(other, speaker)
         return Offer(f"{sides[0].sql} {operator} {sides[1].sql}", True, is_strict)
     except NotPushed:
         columns = (one.column, other.column)
@@ -331,7 +335,7 @@ def _text_pair(operator: str, one: Said, other: Said, left: exp.Expr, right: exp
     is_readable = all(column.comparison is not Comparison.UNLIKE for column in columns)
     said = [dialect.by_bytes(side.sql, side.column) for side in (one, other)] if is_readable else [None]
     if None in said:
-        raise NotPushed(f"{left.sql('duckdb')} {operator} {right.sql('duckdb')} compares differently there")
+        raise NotPushed(f"{render(left)} {operator} {render(right)} compares differently there")
     exact = f"{said[0]} {operator} {said[1]}"
     is_loose = all(column.comparison is Comparison.LOOSE for column in columns)
     is_indexed = is_one_rule and is_loose and operator == "=" and one.column.native == other.column.native
@@ -396,7 +400,7 @@ def _is_test(node: exp.Is, speaker: Speaker, *, is_negated: bool = False) -> Off
     if isinstance(node.expression, exp.Boolean):
         return _truth_test(node, speaker, is_negated=is_negated)
     if not isinstance(node.expression, exp.Null):
-        raise NotPushed(f"{node.sql('duckdb')} is computed by the local engine")
+        raise NotPushed(f"{render(node)} is computed by the local engine")
     said = say(node.this, speaker)
     column, sql = said.column, _checked(said, speaker) or said.sql
     is_certain = column.comparison in (Comparison.SAME, Comparison.EQUALITY) or column.type.family == "text"
@@ -435,5 +439,5 @@ def _flag(node: exp.Expr, speaker: Speaker) -> Offer:
     """A boolean value as a condition."""
     said = say(node, speaker)
     if said.type.family != "boolean" or said.column.comparison is not Comparison.SAME:
-        raise NotPushed(f"{node.sql('duckdb')} as a condition is computed by the local engine")
+        raise NotPushed(f"{render(node)} as a condition is computed by the local engine")
     return Offer(f"{said.sql} = {speaker.dialect.literal(True)}", True, said.is_strict)

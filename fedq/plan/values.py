@@ -22,7 +22,7 @@ from fedq.dialects.checked import sound, type_name, within
 from fedq.plan import numbers
 from fedq.plan.constants import Constant, NotPushed, constant
 from fedq.plan.speaker import Offer, Speaker
-from fedq.sql import copied, exp, first, type_text
+from fedq.sql import copied, exp, first, render, type_text
 from fedq.types import BIGINT, BOOLEAN, DATE, DOUBLE, INTEGER, TIMESTAMP, VARCHAR, Comparison, Type, parse_type
 
 _NUMBERS = ("integer", "decimal")
@@ -109,8 +109,12 @@ def described(type_: Type, *, comparison: Comparison = Comparison.SAME, collatio
 
 
 def operand(node: exp.Expr, speaker: Speaker) -> Said:
+    """An expression as a value that may be computed with. Raises: NotPushed."""
+    return as_operand(say(node, speaker), speaker)
+
+
+def as_operand(said: Said, speaker: Speaker) -> Said:
     """A value that may be computed with: one that compares as in DuckDB, or fails there. Raises: NotPushed."""
-    said = say(node, speaker)
     if said.constant is not None:
         return said
     if said.type.family == "text":
@@ -120,7 +124,7 @@ def operand(node: exp.Expr, speaker: Speaker) -> Said:
     checked = sound(speaker.dialect, said.sql, said.column)
     if checked is None or (not speaker.is_sole and checked[0] != said.sql):
         raise NotPushed(f"{said.column.name} ({said.column.native}) may hold what is no {said.type}; {_LOCAL}")
-    return replace(said, sql=checked[0], column=checked[1])
+    return said if checked[0] == said.sql else replace(said, sql=checked[0], column=checked[1])
 
 
 _LOCAL = "it is computed by the local engine"
@@ -138,7 +142,7 @@ def decide(node: exp.Expr, speaker: Speaker) -> Offer:
 
     offer = translate(node, replace(speaker, resolve=_resolve))
     if not offer.is_exact:
-        raise NotPushed(f"{node.sql('duckdb')} is only roughly the same there")
+        raise NotPushed(f"{render(node)} is only roughly the same there")
     return offer
 
 

@@ -39,7 +39,7 @@ def aggregate(node: exp.Expr, speaker: Speaker, scope: Scope) -> Said:
         node = node.this
     said = aggregated(node, speaker, condition)
     if scope.has_reached_out:
-        raise NotPushed(f"{node.sql('duckdb')} aggregates a value of another block")
+        raise NotPushed(f"{render(node)} aggregates a value of another block")
     scope.has_reached_out = before
     return said
 
@@ -129,7 +129,7 @@ def _truth(node: exp.Expr, speaker: Speaker, condition: str | None) -> Said:
     said = say(node.this, speaker)
     check_clean(said)
     if said.column.type != BOOLEAN or said.column.comparison is not Comparison.SAME:
-        raise NotPushed(f"{node.sql('duckdb')} is computed by the local engine")
+        raise NotPushed(f"{render(node)} is computed by the local engine")
     verb = "bool_and" if isinstance(node, exp.LogicalAnd) else "bool_or"
     return Said(f"{verb}({_where(said.sql, condition)})", described(BOOLEAN), is_strict=False)
 
@@ -139,7 +139,7 @@ def _argument(node: exp.Expr) -> tuple[exp.Expr, str]:
     if not isinstance(inner, exp.Distinct):
         return inner, ""
     if len(inner.expressions) != 1:
-        raise NotPushed(f"{node.sql('duckdb')} is computed by the local engine")
+        raise NotPushed(f"{render(node)} is computed by the local engine")
     return inner.expressions[0], "DISTINCT "
 
 

@@ -51,14 +51,14 @@ def _function(node: exp.Expr, speaker: Speaker, *, has_order: bool) -> Said:
         condition, node = exactly(node.expression.this, speaker), node.this
     if isinstance(node, _AGGREGATES) and first(node, exp.Distinct) is None:
         return aggregated(node, speaker, condition)
-    raise NotPushed(f"{node.sql('duckdb')} OVER is computed by the local engine")
+    raise NotPushed(f"{render(node)} OVER is computed by the local engine")
 
 
 def _shift(node: exp.Expr, speaker: Speaker, *, has_order: bool) -> Said:
     offset = node.args.get("offset")
     steps = 1 if offset is None else constant(offset, speaker.params).value
     if not has_order or node.args.get("default") is not None or type(steps) is not int or steps < 0:
-        raise NotPushed(f"{node.sql('duckdb')} is computed by the local engine")
+        raise NotPushed(f"{render(node)} is computed by the local engine")
     said = say(node.this, speaker)
     return Said(f"{_SHIFTS[type(node)]}({said.sql}, {steps})", said.column, is_strict=False)
 

@@ -48,22 +48,15 @@ class Sent:
 def send_blocks(draft: Draft, facts: Facts) -> tuple[Draft, dict[int, Sent]]:
     """The draft with a source in place of every block that can be sent, and the statements by their tables' numbers."""
     sent: dict[int, Sent] = {}
-    waiting = [draft.tree]
-    while waiting:
-        node = waiting.pop(0)
-        found = sendable(draft, node, facts) if node.parent is not None and _is_query(node) else None
-        if found is None:
-            waiting += [child for child in node.iter_expressions() if first(child, exp.Table) is not None]
-            continue
-        number = len(draft.tables)
-        sent[number] = found
-        _put_in_place(node, number, found.table)
-        draft = rebound(draft, draft.tree, [found.table])
+    for node in draft.query.scopes.every(exp.Select, exp.SetOperation):
+        is_inside = node is not draft.tree and node.root() is draft.tree  # not in a block that was sent
+        found = sendable(draft, node, facts) if is_inside else None
+        if found is not None:
+            number = len(draft.tables)
+            sent[number] = found
+            _put_in_place(node, number, found.table)
+            draft = rebound(draft, draft.tree, [found.table])
     return draft, sent
-
-
-def _is_query(node: exp.Expr) -> bool:
-    return isinstance(node, (exp.Select, exp.SetOperation))
 
 
 def sendable(draft: Draft, node: exp.Expr, facts: Facts) -> Sent | None:
