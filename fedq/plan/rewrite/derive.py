@@ -15,7 +15,7 @@ from fedq.catalog.schema import Column
 from fedq.plan.reach import flatten
 from fedq.plan.rewrite.joins import Core, conjunction, put_together
 from fedq.plan.rewrite.partial import Partial, is_null_of_nulls, own_nodes
-from fedq.plan.rewrite.tree import Draft, column, identifier, rebound
+from fedq.plan.rewrite.tree import Draft, column, identifier
 from fedq.sql import copied, every, exp, first, named, nodes, shown_as
 
 #: in a block's meta: it has been looked at
@@ -113,7 +113,7 @@ def put_in_place(draft: Draft, select: exp.Select, core: Core, found: Sequence[D
                 del sources[id(node)]
     rest = [condition for condition in core.conditions if id(condition) not in held]
     put_together(select, [sources[id(node)] for node in core.inner if id(node) in sources], core.left, rest)
-    return rebound(draft, draft.tree)
+    return draft.again()
 
 
 def _free_aliases(scopes: Scopes) -> Iterator[str]:

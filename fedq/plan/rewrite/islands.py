@@ -32,7 +32,7 @@ from fedq.plan.rewrite.merge import has_clash
 from fedq.plan.rewrite.partial import aggregates_of, can_be_split, minds_repetition
 from fedq.plan.rewrite.send import sendable
 from fedq.plan.rewrite.size import joined
-from fedq.plan.rewrite.tree import Draft, rebound
+from fedq.plan.rewrite.tree import Draft
 from fedq.plan.speaker import Speaker
 from fedq.plan.translate import translate
 from fedq.plan.values import say
@@ -50,10 +50,10 @@ def form_islands(draft: Draft, facts: Facts) -> Draft:
 
 
 def _next(draft: Draft) -> Block | None:
-    for block in draft.query.scopes.blocks.values():
-        if not block.node.meta.get(SEEN):
-            block.node.meta[SEEN] = True
-            return block
+    for select in every(draft.tree, exp.Select):
+        if not select.meta.get(SEEN):
+            select.meta[SEEN] = True
+            return draft.query.scopes.blocks[id(select)]
     return None
 
 
@@ -61,20 +61,23 @@ def _with_islands(draft: Draft, block: Block, facts: Facts) -> Draft:
     """The draft with the islands of one block: grouped where that fits, else joined, else as it was."""
     former = _Former(draft, block, facts)
     core = former.core()
-    islands = former.islands(core) if core is not None else []
+    if core is None:
+        return draft
+    islands = former.islands(core)
     for grouped, split in former.ways(islands):
         formed = [island for island in islands if len(island.members) > 1 or island is grouped]
+        for island in formed:
+            former.hold(core, island)
         with suppress(Unfit):
-            if formed and core is not None:
-                found = derive(draft, block.node, core, formed, grouped, split)
-                if all(_is_said(draft, made.query, facts) for made in found):
-                    return put_in_place(draft, block.node, core, found)
+            found = derive(draft, block.node, core, formed, grouped, split)
+            if found and all(_is_said(draft, made.query, facts) for made in found):
+                return put_in_place(draft, block.node, core, found)
     return draft
 
 
 def _is_said(draft: Draft, query: exp.Select, facts: Facts) -> bool:
     """Whether the database of an island can say it: asked before the block it is made for is changed."""
-    return sendable(rebound(draft, query), query, facts) is not None
+    return sendable(draft.again(query), query, facts) is not None
 
 
 class _Former:
@@ -107,15 +110,14 @@ class _Former:
         return [(None, ())] if grouped is None else [grouped, (None, ())]
 
     def islands(self, core: Core) -> list[Island]:
-        """Groups of tables of one database that equalities hold together, and single tables, with what they hold."""
+        """Groups of tables of one database that equalities hold together, and single tables."""
         islands = [
             self._island(node, occurrence) for node in core.inner if (occurrence := self._table(node)) is not None
         ]
         for condition in core.conditions:
-            aliases = self.owner(condition) or frozenset()
-            touched = [island for island in islands if island.aliases & aliases]
-            is_equality = isinstance(condition, exp.EQ) and len(touched) == len(aliases) == 2
-            if is_equality and self._is_exact(condition, touched):
+            aliases = self.owner(condition) if isinstance(condition, exp.EQ) else None
+            touched = [island for island in islands if island.aliases & aliases] if aliases is not None else []
+            if len(touched) == 2 == len(aliases or ()) and self._is_exact(condition, touched):
                 one, other = touched
                 if not self._is_worth_joining(condition, core):
                     continue
@@ -123,13 +125,14 @@ class _Former:
                 one.members = sorted((*one.members, *other.members), key=lambda node: order[id(node)])
                 one.keys.update(other.keys)
                 islands.remove(other)
-        for condition in core.conditions:
-            for island in islands:
-                if (owner := self.owner(condition)) and owner <= island.aliases and self._is_exact(condition, [island]):
-                    island.held.append(condition)
-        for island in islands:
-            island.held += self._implied(core, island)
         return [*islands, *self._nullable(core)]
+
+    def hold(self, core: Core, island: Island) -> None:
+        """Give an island the conditions that it can hold; asked only of one that is formed, for it takes long."""
+        if island.left is None and not island.held:
+            own = [one for one in core.conditions if (owner := self.owner(one)) and owner <= island.aliases]
+            island.held += [one for one in own if self._is_exact(one, [island])]
+            island.held += self._implied(core, island)
 
     def _implied(self, core: Core, island: Island) -> Iterator[exp.Expr]:
         """What conditions that speak of other sources too say of the island; they stay where they are as well."""

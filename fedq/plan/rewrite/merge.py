@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from fedq.bind.scope import Block, cte_of
 from fedq.plan.rewrite.facts import Facts
 from fedq.plan.rewrite.joins import Core, core_of, put_together
-from fedq.plan.rewrite.tree import Draft, identifier, rebound
+from fedq.plan.rewrite.tree import Draft, identifier
 from fedq.sql import copied, every, exp, first, named, nodes, shown_as
 
 #: what makes a block more than a choice of rows and columns
@@ -31,7 +31,7 @@ def merge_derived(draft: Draft, facts: Facts) -> Draft:
             if found is None:
                 break
             found.merge()
-            draft = rebound(draft, draft.tree)
+            draft = draft.again()
     return draft
 
 
@@ -62,7 +62,7 @@ def _inline_ctes(draft: Draft) -> Draft:
             cte.pop()
         if not clause.expressions and clause.parent is not None:
             clause.parent.set("with_", None)
-    return rebound(draft, tree)
+    return draft.again(tree)
 
 
 @dataclass(frozen=True, slots=True)

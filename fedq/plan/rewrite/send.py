@@ -25,8 +25,8 @@ from fedq.plan.ranges import merging
 from fedq.plan.reach import flatten
 from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
 from fedq.plan.rewrite.size import size_of
-from fedq.plan.rewrite.tree import Draft, Part, column, local_text, number_of, reading, rebound
-from fedq.sql import exp, first, render
+from fedq.plan.rewrite.tree import Draft, Part, column, local_text, number_of, reading
+from fedq.sql import every, exp, first, render
 from fedq.types import Comparison
 
 
@@ -48,14 +48,14 @@ class Sent:
 def send_blocks(draft: Draft, facts: Facts) -> tuple[Draft, dict[int, Sent]]:
     """The draft with a source in place of every block that can be sent, and the statements by their tables' numbers."""
     sent: dict[int, Sent] = {}
-    for node in draft.query.scopes.every(exp.Select, exp.SetOperation):
+    for node in every(draft.tree, exp.Select, exp.SetOperation):
         is_inside = node is not draft.tree and node.root() is draft.tree  # not in a block that was sent
         found = sendable(draft, node, facts) if is_inside else None
         if found is not None:
             number = len(draft.tables)
             sent[number] = found
             _put_in_place(node, number, found.table)
-            draft = rebound(draft, draft.tree, [found.table])
+            draft = draft.again(more=[found.table])
     return draft, sent
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from fedq.bind.bound import BoundQuery
 from fedq.bind.resolve import BoundTable
@@ -31,18 +32,31 @@ _SAFE: frozenset[type[exp.Expr]] = frozenset({
 })  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Draft:
-    """A bound query with a tree of its own, which rules may change before it is bound again by `rebound`."""
+    """A bound query with a tree of its own. A rule that has changed the tree goes on with `again`.
 
-    query: BoundQuery
+    Without slots: the names of a tree are resolved when somebody asks, for some trees are changed again before.
+    """
+
+    asked: BoundQuery
+    """The query as the user wrote it."""
+    tree: exp.Expr
     tables: tuple[BoundTable, ...]
     """What the marked nodes of the tree read, by the number in their mark."""
 
-    @property
-    def tree(self) -> exp.Expr:
-        """The tree."""
-        return self.query.tree
+    @cached_property
+    def query(self) -> BoundQuery:
+        """The query of the tree."""
+        parts = nodes(self.tree)
+        reads = marked(parts)
+        numbers = [number_of(node) for node in reads]
+        scopes = Scopes(parts, reads, [self.tables[number] for number in numbers], [number + 1 for number in numbers])
+        return replace(self.asked, tree=self.tree, scopes=scopes, edits=())
+
+    def again(self, tree: exp.Expr | None = None, more: Sequence[BoundTable] = ()) -> Draft:
+        """The draft with its tree as it is now, or with another one, and `more` tables."""
+        return Draft(self.asked, tree or self.tree, (*self.tables, *more))
 
 
 def draft(query: BoundQuery) -> Draft | None:
@@ -55,17 +69,7 @@ def draft(query: BoundQuery) -> Draft | None:
     for old, new in zip(scopes.parts, nodes(tree), strict=True):
         if scopes.read_by(old) is not None:
             new.meta[_READS] = number[id(old)]
-    return rebound(Draft(query, tuple(occurrence.table for occurrence in read)), tree)
-
-
-def rebound(old: Draft, tree: exp.Expr, more: Sequence[BoundTable] = ()) -> Draft:
-    """The draft with another tree, its names resolved again."""
-    tables, parts = (*old.tables, *more), nodes(tree)
-    reads = marked(parts)
-    numbers = [number_of(node) for node in reads]
-    scopes = Scopes(parts, reads, [tables[number] for number in numbers], [number + 1 for number in numbers])
-    query = replace(old.query, tree=tree, scopes=scopes, edits=())
-    return Draft(query, tables)
+    return Draft(query, tree, tuple(occurrence.table for occurrence in read))
 
 
 def marked(parts: Sequence[exp.Expr]) -> list[exp.Table]:
