@@ -8,7 +8,7 @@ sqlglot ships breaking minor releases often; everything else in fedq imports wha
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, TypeVar
@@ -20,10 +20,11 @@ from sqlglot.errors import ParseError, TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from fedq.errors import SQLSyntaxError
+from fedq.lists import LongList, shortened
 
 __all__ = [
-    "Edit", "Token", "TokenType", "apply_edits", "copied", "every", "exp", "first", "named", "nodes", "parse", "render",
-    "shown_as", "span_of", "tokenize", "type_text", "written",
+    "Edit", "Token", "TokenType", "apply_edits", "copied", "every", "exp", "first", "is_rest", "named", "nodes",
+    "parse", "render", "shown_as", "span_of", "tokenize", "type_text", "written",
 ]  # fmt: skip
 
 # sqlglot says on its logger that it keeps a statement as plain text; fedq refuses such statements with an error of
@@ -85,8 +86,11 @@ def tokenize(text: str) -> list[Token]:
 def parse(text: str) -> tuple[exp.Expr, ...]:
     """The statements of a text, as trees in DuckDB's dialect, which nobody may change: a text asked again gets the same
     trees. Raises: SQLSyntaxError."""
+    short, lists = shortened(text)
     try:
-        trees = sqlglot.parse(text + _END, read=_Read)
+        trees = sqlglot.parse(short + _END, read=_Read)
+        if lists and not _filled(trees, lists):
+            trees = sqlglot.parse(text + _END, read=_Read)
     except TokenError:
         tokenize(text)
         raise
@@ -95,6 +99,26 @@ def parse(text: str) -> tuple[exp.Expr, ...]:
     except RecursionError as error:
         raise SQLSyntaxError("the query is nested too deeply to be read", hint="Use WITH to name its parts.") from error
     return tuple(tree for tree in trees if isinstance(tree, exp.Expr) and not isinstance(tree, exp.Semicolon))
+
+
+def _filled(trees: Sequence[object], lists: Sequence[LongList]) -> bool:
+    """Put what was left out of the text into its trees, unread; false where one of the lists is none of IN."""
+    found: dict[int, exp.In] = {}
+    for node in (node for tree in trees if isinstance(tree, exp.Expr) for node in every(tree, exp.In)):
+        if len(node.expressions) == 1:
+            item = node.expressions[0]
+            constant = item.this if isinstance(item, exp.Neg) else item
+            found[constant.meta.get("start", -1) if isinstance(constant, exp.Literal) else -1] = node
+    if any(one.start not in found for one in lists):
+        return False
+    for one in lists:
+        found[one.start].append("expressions", exp.Literal(this=one.rest, is_string=False))
+    return True
+
+
+def is_rest(node: exp.Expr) -> bool:
+    """Whether a node is the rest of a long list (lists.py): a literal that says several constants, as text."""
+    return isinstance(node, exp.Literal) and not node.is_string and "," in node.this
 
 
 def _syntax_error(text: str, error: ParseError) -> SQLSyntaxError:

@@ -188,8 +188,8 @@ class PostgresDialect(Dialect):
 
     def comparand(self, value: Any, column: Column) -> str:
         """A value to compare a column with; a text that its database's encoding cannot say is unsayable."""
-        encoding = encoding_of(column.collation)
-        if isinstance(value, str) and encoding is not None and not can_hold(value, encoding):
+        encoding = encoding_of(column.collation) if isinstance(value, str) else None
+        if encoding is not None and not can_hold(value, encoding):
             raise Unsayable(f"a text with characters that {encoding} does not have")
         return super().comparand(value, column)
 

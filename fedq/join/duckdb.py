@@ -8,6 +8,7 @@ because the pulls end before the join begins.
 
 from __future__ import annotations
 
+import re
 import threading
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,9 +21,10 @@ import duckdb
 
 from fedq import forks
 from fedq.dialects.duckdb import DUCKDB, in_answers
-from fedq.errors import QueryCancelled
+from fedq.errors import FedqError, QueryCancelled
 from fedq.join.problems import named_error
 from fedq.join.spill import Spill
+from fedq.lists import shortened
 from fedq.plan.nodes import Within
 from fedq.types import Type, is_text_in_answers, parse_type
 
@@ -42,6 +44,8 @@ SETTINGS = {
 #: an empty table: its name, and (column, type, collation) of each column
 Shell = tuple[str, tuple[tuple[str, Type, str | None], ...]]
 _MOST_DESCRIBED = 512
+#: a column that DuckDB named by an expression with a list, or that may be
+_NAMED_BY_LIST = re.compile(r"\bin\s*\(", re.IGNORECASE)
 #: of DuckDB's limit, per thread: to merge what it has sorted it holds 122,880 rows for each, whatever their width, and
 #: two blocks of rows of every run; its runs are shorter with more threads (measured: benchmarks/memory.py)
 _THREAD_BYTES = 400_000_000
@@ -194,12 +198,22 @@ class Bench:
             return known
         for name, columns in tables:
             self.create(name, columns)
-        rows = self._rows(f"DESCRIBE {text}", params)
+        rows = self._described(text, params)
         found = [(row[0], parse_type(row[1])) for row in rows]
         if len(self._engine.described) >= _MOST_DESCRIBED:
             self._engine.described.clear()
         self._engine.described[key] = found
         return found
+
+    def _described(self, text: str, params: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """What DESCRIBE says; of a text with long lists without them, for they decide nothing but names."""
+        short, lists = shortened(text)
+        if lists:
+            with suppress(FedqError):  # it speaks of the shorter text
+                rows = self._rows(f"DESCRIBE {short}", params)
+                if not any(_NAMED_BY_LIST.search(row[0]) for row in rows):
+                    return rows
+        return self._rows(f"DESCRIBE {text}", params)
 
     def load(self, name: str, batches: Sequence[pa.RecordBatch]) -> None:
         """Append record batches to a table."""
@@ -320,7 +334,7 @@ class Bench:
         except duckdb.OutOfMemoryException:
             raise
         except (duckdb.Error, RuntimeError) as error:
-            raise self._named(error) from error
+            raise self._named(error, text) from error
 
     def _execute(self, text: str, params: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyConnection:
         if self._is_interrupted:
@@ -328,18 +342,18 @@ class Bench:
         try:
             return self._cursor.execute(text, dict(params)) if params else self._cursor.execute(text)
         except (duckdb.Error, RuntimeError) as error:  # an interrupt is a bare RuntimeError
-            raise self._named(error) from error
+            raise self._named(error, text) from error
 
     def _rows(self, text: str, params: Mapping[str, Any] | None = None) -> list[Any]:
         try:
             return self._execute(text, params).fetchall()
         except (duckdb.Error, RuntimeError) as error:  # an interrupt may come while the rows are fetched
-            raise self._named(error) from error
+            raise self._named(error, text) from error
 
-    def _named(self, error: Exception) -> BaseException:
+    def _named(self, error: Exception, text: str = "") -> BaseException:
         if self._is_interrupted or isinstance(error, duckdb.InterruptException):
             return QueryCancelled()
-        return named_error(error)
+        return named_error(error, text)
 
     def interrupt(self) -> None:
         """Stop what runs; from any thread."""

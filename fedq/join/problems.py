@@ -31,11 +31,11 @@ _HINTS = {
 _USING = re.compile(r'Column "([^"]+)" does not exist on (left|right) side of join')
 
 
-def named_error(error: Exception) -> FedqError:
-    """The fedq error for a DuckDB error; `location` (a fact) is where in the text it points, or None."""
+def named_error(error: Exception, text: str = "") -> FedqError:
+    """The fedq error for a DuckDB error of `text`; `location` (a fact) is where in the text it points, or None."""
     report = _report(error)
     message = _clean(str(report.get("exception_message") or report.get("message") or error))
-    facts: dict[str, Any] = {"location": _location(report)}
+    facts: dict[str, Any] = {"location": _location(report, text)}
     if report.get("error_subtype") == "COLUMN_NOT_FOUND" or message.startswith("Referenced column"):
         return _column_not_found(report, message, facts)
     if (found := _USING.match(message)) is not None:
@@ -67,10 +67,13 @@ def _column_not_found(report: dict[str, Any], message: str, facts: dict[str, Any
     return ColumnNotFound(f"no table of the query has a column {name!r}", hint=hint, column=name, **facts)
 
 
-def _location(report: dict[str, Any]) -> tuple[int, int] | None:
-    """`"[16,5]"` → (16, 5)."""
+def _location(report: dict[str, Any], text: str) -> tuple[int, int] | None:
+    """`"[16,5]"`, in bytes, as the place and the length in characters."""
     match = re.fullmatch(r"\[(\d+), ?(\d+)\]", str(report.get("location", "")))
-    return (int(match[1]), int(match[2])) if match else None
+    if match is None:
+        return None
+    told, start, length = text.encode(errors="replace"), int(match[1]), int(match[2])
+    return len(told[:start].decode(errors="replace")), len(told[start : start + length].decode(errors="replace"))
 
 
 def _report(error: Exception) -> dict[str, Any]:

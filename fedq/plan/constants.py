@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from typing import Any
 
-from fedq.sql import exp, type_text
+from fedq import lists
+from fedq.sql import exp, is_rest, type_text
 from fedq.types import MOST_DIGITS, Type
 
 #: constants are computed with below this, so that no integer or decimal of DuckDB overflows
@@ -40,12 +41,10 @@ class Constant:
 def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
     """The value of a constant expression. Raises: NotPushed."""
     match node:
+        case exp.Literal():
+            return Constant(node.this, is_quoted=True) if node.is_string else Constant(_number(node.this))
         case exp.Paren():
             return constant(node.this, params)
-        case exp.Literal() if node.is_string:
-            return Constant(node.this, is_quoted=True)
-        case exp.Literal():
-            return Constant(_number(node.this))
         case exp.Neg():
             inner = constant(node.this, params)
             if not isinstance(inner.value, (int, Decimal, float)) or isinstance(inner.value, bool):
@@ -66,6 +65,21 @@ def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
     raise NotPushed(f"{node.key} is computed by the local engine")
 
 
+def members(node: exp.In, params: Mapping[str, Any]) -> list[Constant]:
+    """The constants of a list after IN. Raises: NotPushed, where one is none."""
+    found: list[Constant] = []
+    for item in node.expressions:
+        found += map(_written, lists.members(item.this)) if is_rest(item) else [constant(item, params)]
+    return found
+
+
+def _written(text: str) -> Constant:
+    """A constant of a long list."""
+    if text.startswith("'"):
+        return Constant(text[1:-1].replace("''", "'"), is_quoted=True)
+    return Constant(_negated(_number(text[1:])) if text.startswith("-") else _number(text))
+
+
 def _negated(value: int | Decimal | float) -> int | Decimal | float:
     """The number with the other sign; Python's minus rounds a Decimal to 28 digits."""
     return value.copy_negate() if isinstance(value, Decimal) else -value
@@ -78,7 +92,7 @@ def _number(text: str) -> int | Decimal | float:
         return Decimal(text)
     if re.fullmatch(r"[\d.]+[eE][-+]?\d+", text):
         return float(text)
-    raise NotPushed(f"the number {text} is read by the local engine")
+    raise NotPushed(f"the number {text[:50]} is read by the local engine")
 
 
 def _folded(node: exp.Expr, params: Mapping[str, Any]) -> int | Decimal:
@@ -182,7 +196,9 @@ def _as_number(value: Any, type_: Type) -> Any:
 def check_room(value: Any, type_: Type) -> None:
     """Raises: NotPushed for a decimal that leaves an integer type no room in a DECIMAL of 38 digits: DuckDB makes one
     of both, and fails on an integer that is too large for it."""
-    scale = -int(value.as_tuple().exponent) if isinstance(value, Decimal) else 0
+    if not isinstance(value, Decimal):
+        return
+    scale = -int(value.as_tuple().exponent)
     if len(str((type_.bounds or (0, 0))[1])) + scale > MOST_DIGITS and scale > 0:
         raise NotPushed("an integer compared with a decimal of too many digits after the point")
 

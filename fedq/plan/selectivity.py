@@ -20,9 +20,9 @@ from fedq.bind.resolve import BoundTable
 from fedq.catalog.scale import number, on_scale
 from fedq.catalog.schema import Column
 from fedq.catalog.statistics import ColumnStatistics
-from fedq.plan.constants import NotPushed, comparable, constant
+from fedq.plan.constants import NotPushed, comparable, constant, members
 from fedq.plan.sample import like_pattern, passes
-from fedq.sql import copied, every, exp, first
+from fedq.sql import copied, every, exp, first, is_rest
 
 Resolve = Callable[[exp.Column], tuple[BoundTable, Column] | None]
 
@@ -30,6 +30,8 @@ Resolve = Callable[[exp.Column], tuple[BoundTable, Column] | None]
 EQUAL, RANGE, CLOSED_RANGE, LIKE, NULLS, OTHER = 0.02, 0.3, 0.1, 0.1, 0.05, 0.3
 #: a value beyond the ends that the statistics know: they may be old
 _BEYOND = 0.001
+#: members of a long list that are looked up
+_TRIED = 500
 #: bytes of a text that decide where between two bounds it lies
 _TEXT_BYTES = 7
 _NO_STATISTICS = ColumnStatistics()
@@ -252,11 +254,23 @@ class _Estimator:
         return Share(_guess(node), is_known=False)
 
     def _among(self, node: exp.In, facts: _Facts) -> Share:
+        if any(map(is_rest, node.expressions)):
+            return self._among_many(node, facts)
         values = [self._constant(item, facts) for item in node.expressions]
         parts = [_equal(facts, value) for value in dict.fromkeys(value for value in values if value is not None)]
         parts += [Share(EQUAL, is_known=False) for value in values if value is None]
         total = sum(part.value for part in parts)
         return Share(_clamped(min(total, 1.0 - facts.known.nulls)), all(part.is_known for part in parts))
+
+    def _among_many(self, node: exp.In, facts: _Facts) -> Share:
+        """A long list, of which some members stand for all."""
+        try:
+            found = members(node, self._params)
+            some = [_equal(facts, comparable(one, facts.column.type)) for one in found[:: -(-len(found) // _TRIED)]]
+        except NotPushed:
+            return Share(1.0 - facts.known.nulls, is_known=False)
+        total = sum(part.value for part in some) / len(some) * len(found)
+        return Share(_clamped(min(total, 1.0 - facts.known.nulls)), all(part.is_known for part in some))
 
     def _like(self, node: exp.Like, facts: _Facts) -> Share:
         """A pattern: its fixed beginning is a range; what follows is tried on the values there are."""
@@ -309,7 +323,7 @@ def _guess(node: exp.Expr) -> float:
         case exp.NEQ():
             return 1.0 - EQUAL
         case exp.In():
-            return min(1.0, EQUAL * max(1, len(node.expressions)))
+            return 1.0 if any(map(is_rest, node.expressions)) else min(1.0, EQUAL * max(1, len(node.expressions)))
         case exp.Between():
             return CLOSED_RANGE
         case exp.Like() | exp.ILike():

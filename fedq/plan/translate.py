@@ -18,7 +18,7 @@ from itertools import islice
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect
 from fedq.dialects.checked import sound
-from fedq.plan.constants import Constant, NotPushed, check_room, constant
+from fedq.plan.constants import Constant, NotPushed, check_room, constant, members
 from fedq.plan.functions import part_of
 from fedq.plan.speaker import Offer, Speaker
 from fedq.plan.values import Said, as_operand, decide, is_open, say
@@ -374,7 +374,7 @@ def _membership(node: exp.In, speaker: Speaker, *, is_negated: bool = False) -> 
     sql, column = said.sql, said.column
     if column.comparison is Comparison.UNLIKE:
         raise NotPushed(unlike(column, "IN"))
-    constants = [constant(item, speaker.params) for item in node.expressions]
+    constants = members(node, speaker.params)
     if _is_whole(column.type, *constants) and any(not _has_fraction(found.value) for found in constants):
         constants = [found for found in constants if not _has_fraction(found.value)]
     literals = [speaker.literal(found, column) for found in constants]

@@ -37,6 +37,13 @@ def test_text_that_does_not_parse(company: Company, sql: str) -> None:
     company.fails(lambda: company.query(sql), SQLSyntaxError)
 
 
+def test_a_place_behind_letters_of_several_bytes(company: Company) -> None:
+    sql = "select 'é日😀', nosuch from customers"
+    error = company.fails(lambda: company.query(sql), ColumnNotFound)
+    assert error.span is not None
+    assert sql[slice(*error.span)] == "nosuch"
+
+
 def test_a_syntax_error_shows_the_place(company: Company) -> None:
     error = company.fails(lambda: company.query("select *\nfrom customers\nwhere id = = 1"), SQLSyntaxError)
     assert "^" in str(error)
