@@ -6,8 +6,8 @@
 A query that reads several databases takes a seat at each of them first, always in the same order, and connects only
 then, side by side. A database has as many seats as a pool of it has connections, so whoever has all its seats gets its
 connections, or waits for queries of one database alone, which wait for nobody, or for a second connection that reads a
-part of a table: it has no seat, but is only taken where it is free, and given back when the part is read. Opening the connections themselves in
-order would do as well, for one round trip after the other in every query.
+part of a table: it has no seat, but is only taken where it is free, and given back when the part is read. Opening the
+connections themselves in order would do as well, for one round trip after the other in every query.
 """
 
 from __future__ import annotations

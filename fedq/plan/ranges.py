@@ -25,8 +25,8 @@ from fedq.sql import exp, first
 _RANGES = 2
 #: seconds in which a server reads a page and looks at its rows
 _PAGE = 1e-5
-#: questions before the first row comes: is it a scan, the snapshot, who else takes it
-_QUESTIONS = 6
+#: questions before the first row comes: is it a scan, the snapshot, who else takes it, and its locks
+_QUESTIONS = 7
 #: seconds that are not worth anybody's while
 _LEAST = 0.02
 #: one table, with an alias or without

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,7 +13,9 @@ import pytest
 
 import fedq
 from fedq.errors import ConnectionLost, QueryCancelled, ValueNotRepresentable
+from fedq.fetch.postgres.parts import Shared
 from fedq.fetch.postgres.source import PostgresSource
+from fedq.fetch.postgres.statements import EXPORT
 from fedq.fetch.source import Select
 from fedq.plan.ranges import _cuts
 from tests.fetch.postgres_support import activity, described, eventually, read, select_all, source_on
@@ -124,6 +127,45 @@ def test_what_is_no_scan_goes_whole(source: PostgresSource, used: list[int], tai
     whole = select_all(described(source, "big"), "id", tail=tail)
     assert read(source, in_two(whole)) == read(source, whole)
     assert used == []
+
+
+@pytest.mark.parametrize("change", ["ALTER TABLE big ALTER note DROP NOT NULL", "REINDEX INDEX big_k_idx"])
+def test_who_waits_for_the_reader_is_not_waited_for(
+    source: PostgresSource,
+    postgres: PostgresServer,
+    database: str,
+    used: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+) -> None:
+    """A change of the table queues behind the first connection's lock, and the second one would queue behind that."""
+    changing = threading.Thread(target=postgres.sql, args=(change, database))
+    waiting = "SELECT 1 FROM pg_locks WHERE mode = 'AccessExclusiveLock' AND NOT granted"
+
+    def twins(*args: Any) -> Any:
+        changing.start()
+        assert eventually(lambda: bool(postgres.sql(waiting, database)), 10)
+        return real(*args)
+
+    real = source.twins
+    monkeypatch.setattr(source, "twins", twins)
+    assert read(source, in_two(select_all(described(source, "big"), "id", "k")), 20.0).num_rows == ROWS
+    changing.join()
+    assert used == []
+
+
+def test_a_snapshot_of_that_name_in_another_server_is_another_one(source: PostgresSource) -> None:
+    """What spreads connections over several servers may lead the second one elsewhere."""
+    select = select_all(described(source, "big"), "id")
+    session = source.open()
+    try:
+        session.first_row("SELECT 1")
+        name, instance = map(str, session._row(EXPORT))
+        assert source.twins(Shared(name, "another"), None, [select.sql]) == []
+        (twin,) = source.twins(Shared(name, instance), None, [select.sql])
+        twin.close()
+    finally:
+        session.close()
 
 
 def test_without_a_second_connection_it_goes_whole(url: str, used: list[int]) -> None:

@@ -15,6 +15,7 @@ import json
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from fedq.errors import QueryCancelled
@@ -32,7 +33,15 @@ OF_PAGES = "Tid Range Scan"
 _LONGEST = 100_000
 #: bytes that wait for the reader, per part: where their order is free, and where they must wait for the part before
 _NEAR, _FAR = 2 << 20, 128 << 20
-EXPLAIN = "EXPLAIN (FORMAT JSON) "
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A snapshot that its session has given away."""
+
+    name: str
+    instance: str
+    """Which run of which server it is of: another may have one of the same name."""
 
 
 def is_scan(explained: str, kind: str = "Seq Scan") -> bool:

@@ -27,6 +27,7 @@ from fedq.fetch.postgres import parts, statements
 from fedq.fetch.postgres.connection import CopyStream, PostgresConnection
 from fedq.fetch.postgres.copytext import BadValue, CopyReader, WireColumn
 from fedq.fetch.postgres.errors import DRIVER_ERRORS, read_error, without_frames
+from fedq.fetch.postgres.standing import INSTANCE
 from fedq.fetch.source import Output, Select
 from fedq.undo import unless_done
 
@@ -106,10 +107,11 @@ class PostgresSession:
             return []
         if not parts.is_scan(self._explained(select.sql)) or not self._can_read_pages(select) or not self._may_export():
             return []
-        (snapshot,) = self._row(statements.EXPORT)
+        name, instance = map(str, self._row(statements.EXPORT))
         self._unsent = statements.SAVEPOINT
         with unless_done(self._close_twins):
-            self._twins = self._source.twins(str(snapshot), self._timeout, len(select.parts) - 1)
+            others = [select.with_tail(tail) for tail in select.parts[1:]]
+            self._twins = self._source.twins(parts.Shared(name, instance), self._timeout, others)
             if self._is_cancelled:  # while they were not known yet
                 raise QueryCancelled
         return self._twins
@@ -123,7 +125,7 @@ class PostgresSession:
     def _may_export(self) -> bool:
         """Whether this user may give a snapshot away; asked once."""
         if self._source.may_export is None:
-            self._source.may_export = self.first_row(statements.MAY_EXPORT, _ENTER_SECONDS)[0]
+            self._source.may_export = self.first_row(statements.MAY_EXPORT)[0]
         return bool(self._source.may_export)
 
     def _can_read_pages(self, select: Select) -> bool:
@@ -136,7 +138,7 @@ class PostgresSession:
     def _explained(self, statement: str) -> str:
         async def _ask() -> str:
             await self._enter()
-            [row] = await self._connection.fetch_once(parts.EXPLAIN + statement)
+            [row] = await self._connection.fetch_once(statements.EXPLAIN + statement)
             self._has_snapshot = True
             return str(row[0])
 
@@ -309,7 +311,7 @@ class PostgresSession:
             key = dict(zip(names, row, strict=True)) if row is not None else None
         return offenders.not_representable(self._source.name, output, (bad.text, bad.reason), offender, key)
 
-    def first_row(self, query: str, seconds: float) -> Sequence[Any]:
+    def first_row(self, query: str, seconds: float | None = None) -> Sequence[Any]:
         """The first row of a small statement, asked within the transaction; the first one takes the snapshot."""
 
         async def _ask() -> Sequence[Any]:
@@ -340,14 +342,19 @@ class PostgresSession:
 
         return self._call(_ask())
 
-    def enter(self) -> None:
-        """Begin the transaction before there is something to read."""
+    def join_in(self, statement: str) -> str:
+        """Begin the transaction with the locks that a statement needs; which run of which server answers.
+
+        A lock that is not to be had at once is not waited for: before it may be somebody who waits for the session
+        whose snapshot this is, and that one waits for this one, of which no server knows.
+        """
 
         async def _begin() -> None:
             async with asyncio.timeout(_ENTER_SECONDS):
-                await self._enter()
+                await self._connection.execute(await self._statement(statements.lock(statement)))
 
         self._call(_begin())
+        return str(self.copied_row(f"SELECT {INSTANCE}", _ENTER_SECONDS)[0])
 
     def renew(self) -> None:
         """Take a new snapshot at the same server: one message ends the transaction and begins the next, so that a

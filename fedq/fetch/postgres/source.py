@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
-from fedq.errors import ConnectionFailed, ConnectionLost, DatabaseError, DriverMissing
+from fedq.errors import ConnectionFailed, ConnectionLost, DatabaseError, DriverMissing, QueryTimeout
 from fedq.fetch.pools import Pool
 from fedq.fetch.positions import Behind, Stand, wait_until
 from fedq.fetch.postgres.loopthread import LoopThread
+from fedq.fetch.postgres.parts import Shared
 from fedq.fetch.postgres.standing import STAND, stand_of
 from fedq.fetch.source import Output
 from fedq.undo import unless_done
@@ -104,8 +105,9 @@ class PostgresSource:
         """Whether so many connections are free, or may be made."""
         return self._running()[1].free >= count
 
-    def twins(self, snapshot: str, timeout: float | None, count: int) -> list[PostgresSession]:
-        """So many sessions on a snapshot that another one has exported; none where they cannot be had at once."""
+    def twins(self, shared: Shared, timeout: float | None, statements: Sequence[str]) -> list[PostgresSession]:
+        """Sessions on a snapshot that another one has exported, one for each statement; none where they cannot be had
+        at once."""
         twins: list[PostgresSession] = []
 
         def _close() -> None:
@@ -113,29 +115,30 @@ class PostgresSource:
                 twin.close()
 
         with unless_done(_close):
-            while len(twins) < count:
-                twin = self._twin(snapshot, timeout)
+            for statement in statements:
+                twin = self._twin(shared, timeout, statement)
                 if twin is None:
                     _close()
                     return []
                 twins.append(twin)
         return twins
 
-    def _twin(self, snapshot: str, timeout: float | None) -> PostgresSession | None:
+    def _twin(self, shared: Shared, timeout: float | None, statement: str) -> PostgresSession | None:
         try:
             connection = self._spare()
         except ConnectionFailed:  # the server takes no more
             return None
         if connection is None:
             return None
-        twin = PostgresSession(self, connection, timeout, snapshot=snapshot)
+        twin = PostgresSession(self, connection, timeout, snapshot=shared.name)
         with unless_done(twin.close):
             try:
-                twin.enter()
-            except (DatabaseError, ConnectionLost):  # a pooler led to another server, which has no such snapshot
-                twin.close()
-                return None
-        return twin
+                if twin.join_in(statement) == shared.instance:
+                    return twin
+            except (DatabaseError, ConnectionLost, QueryTimeout):
+                pass  # another server, which has no such snapshot; somebody who changes the table; a hanging one
+            twin.close()
+        return None
 
     def stand(self) -> Stand:
         """Where the server stands now. Raises: ConnectionFailed, DatabaseError."""

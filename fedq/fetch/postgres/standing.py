@@ -14,7 +14,9 @@ from typing import Any
 from fedq.fetch.positions import Stand
 from fedq.fetch.writer import Position
 
-STAND = """
+#: which run of which server answers, as far as the server itself can tell
+INSTANCE = "concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), inet_server_addr(), inet_server_port())"
+STAND = f"""
 SELECT pg_is_in_recovery(),
   CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_flush_lsn() END::text,
   CASE WHEN pg_is_in_recovery() THEN lpad(to_hex(greatest((SELECT timeline_id FROM pg_control_checkpoint()),
@@ -22,7 +24,7 @@ SELECT pg_is_in_recovery(),
       (SELECT received_tli FROM pg_stat_wal_receiver))), 8, '0')
     ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END,
   (SELECT system_identifier FROM pg_control_system())::text,
-  concat_ws(' ', extract(epoch FROM pg_postmaster_start_time()), inet_server_addr(), inet_server_port())
+  {INSTANCE}
 """
 
 

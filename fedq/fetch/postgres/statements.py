@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from fedq.catalog.schema import Column
 from fedq.dialects.postgres import POSTGRES, Collation, NativeType, column_type
 from fedq.errors import NotAllowed
+from fedq.fetch.postgres.standing import INSTANCE
 from fedq.fetch.source import Output
 from fedq.types import VARCHAR
 
@@ -35,8 +36,12 @@ SAVEPOINT = "SAVEPOINT fedq; "
 BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT fedq"
 ROLLBACK = "ROLLBACK"
 #: a snapshot can be given away outside of savepoints only, where a refusal would end the transaction
-EXPORT = "RELEASE SAVEPOINT fedq; COPY (SELECT pg_export_snapshot()) TO STDOUT"
+EXPORT = f"RELEASE SAVEPOINT fedq; COPY (SELECT pg_export_snapshot(), {INSTANCE}) TO STDOUT"
 MAY_EXPORT = "SELECT has_function_privilege('pg_export_snapshot()', 'execute')"
+#: what explains a statement, and locks what it reads until the transaction ends: the table and its indexes
+EXPLAIN = "EXPLAIN (FORMAT JSON) "
+#: the same, where it need not be waited for
+_LOCK = "SET LOCAL lock_timeout = '100ms'; {}{}\n; SET LOCAL lock_timeout = DEFAULT"
 #: after a statement of the user's: a lock that it took for the whole connection would stay with it
 ROLLBACK_AND_UNLOCK = "ROLLBACK; SELECT pg_advisory_unlock_all()"
 
@@ -59,6 +64,11 @@ def begin(
     limit = f"SET LOCAL statement_timeout = {max(1, int(timeout * 1000))}; " if timeout is not None else ""
     shared = f"SET TRANSACTION SNAPSHOT {POSTGRES.literal(snapshot)}; " if snapshot is not None else ""
     return _BEGIN + shared + _SETTINGS + path + limit + (_WATCH if is_watched else "") + SAVEPOINT
+
+
+def lock(statement: str) -> str:
+    """What takes the locks that a statement needs, where they can be had at once, and keeps them."""
+    return _LOCK.format(EXPLAIN, statement)
 
 
 def copy(outputs: Sequence[Output], inner: str, encoding: str = "UTF8") -> str:
