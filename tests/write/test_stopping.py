@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import fedq
-from fedq.fetch.mysql import writer as mysql_writer
+from fedq.fetch.mysql import transaction as mysql_transaction
 from fedq.fetch.postgres import writer as postgres_writer
 from fedq.fetch.writer import Position, Writer
 from fedq.write import desk, stoppable
@@ -183,7 +183,7 @@ def test_a_network_that_swallows_the_commit_or_the_rollback_is_not_waited_for(
     here = {"url": place.fed.catalog.databases["here"].url.replace(f":{port}/", f":{proxy.port}/"),
             "password": {"env": f"{place.kind.upper()}_PASSWORD"}}  # fmt: skip
     monkeypatch.setattr(stoppable, "_ANSWER", 0.3)
-    module = {"postgres": postgres_writer, "mariadb": mysql_writer}[place.kind]
+    module = {"postgres": postgres_writer, "mariadb": mysql_transaction}[place.kind]
     monkeypatch.setattr(module, "UNDO_SECONDS", 0.3)
     catalog = {"version": 1, "databases": {"here": here}, "policy": {"timeout": "1s"}}
     with fedq.connect(catalog) as fed, pytest.raises(ZeroDivisionError), fed.transaction():
