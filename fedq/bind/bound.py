@@ -17,7 +17,7 @@ from fedq.bind.scope import ORIGIN, Block, Occurrence, Scopes, base_tables
 from fedq.catalog.model import Catalog
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery
-from fedq.sql import Edit, apply_edits, exp, first, nodes, span_of, tokenize
+from fedq.sql import Edit, apply_edits, exp, first, nodes, of_kinds, span_of, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def bind(
 
 def _sums_products(parts: Sequence[exp.Expr]) -> bool:
     """Whether a sum of products is asked for, which may be made of the sums of groups."""
-    return any(first(one, exp.Mul) is not None for one in parts if isinstance(one, exp.Sum))
+    return any(first(one, exp.Mul) is not None for one in of_kinds(parts, exp.Sum))
 
 
 def _are_same(known: Sequence[BoundTable], tables: Sequence[BoundTable]) -> bool:

@@ -13,7 +13,7 @@ from fedq.bind.resolve import BoundTable
 from fedq.bind.scope import ORIGIN, Block, Scopes
 from fedq.catalog.suggest import nearest
 from fedq.errors import ColumnNotFound, NotAllowed, TableNotFound
-from fedq.sql import every, exp, span_of
+from fedq.sql import every, exp, of_kinds, span_of
 
 #: table functions that only make rows out of their arguments
 TABLE_FUNCTIONS = frozenset(
@@ -40,7 +40,7 @@ def check_allowed(text: str, parts: Sequence[exp.Expr], *, has_files: bool = Fal
 
     Raises: NotAllowed.
     """
-    for node in parts:
+    for node in of_kinds(parts, exp.Table, exp.Func, exp.Command, exp.Into, exp.Lock):
         if isinstance(node, exp.Table):
             if not (has_files and reads_file(text, node)):
                 _check_table(text, node)
@@ -50,7 +50,7 @@ def check_allowed(text: str, parts: Sequence[exp.Expr], *, has_files: bool = Fal
                 continue
             if name in SCALAR_FUNCTIONS or (name.startswith(PREFIXES) and name not in HARMLESS):
                 raise _refusal(text, node, f"the function {name}() may not be used in a query")
-        elif isinstance(node, (exp.Command, exp.Into, exp.Lock)):
+        else:
             raise _refusal(text, node, f"{node.key.upper()} may not be used in a query")
 
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from fedq.bind.resolve import BoundTable
 from fedq.catalog.schema import Column
-from fedq.sql import every, exp, first, named, shown_as, span_of
+from fedq.sql import every, exp, first, named, of_kinds, shown_as, span_of
 
 E = TypeVar("E", bound=exp.Expr)
 
@@ -73,7 +73,7 @@ class Block:
 
 def base_tables(parts: Sequence[exp.Expr]) -> list[exp.Table]:
     """Those nodes of a tree that name a base table, in the order of the text: not functions, not the names of CTEs."""
-    tables = [node for node in parts if isinstance(node, exp.Table)]
+    tables = of_kinds(parts, exp.Table)
     found = [node for node in tables if isinstance(node.this, exp.Identifier) and cte_of(node) is None]
     return sorted(found, key=lambda node: span_of(node.this) or (0, 0))
 
@@ -122,9 +122,7 @@ class Scopes:
         occurrences = _occurrences(parts, reads, tables, numbers or range(1, len(reads) + 1))
         self.occurrences = occurrences
         self._by_node = {id(occurrence.node): occurrence for occurrence in occurrences}
-        for select in parts:  # breadth first: a parent comes before its children
-            if not isinstance(select, exp.Select):
-                continue
+        for select in self.every(exp.Select):  # a parent comes before its children
             parent, is_source = _around(select)
             self.blocks[id(select)] = self._block(select, self.blocks.get(id(parent)) if parent else None)
             self.blocks[id(select)].is_source = is_source
@@ -152,7 +150,7 @@ class Scopes:
 
     def every(self, *kinds: type[E]) -> list[E]:
         """The nodes of these kinds, breadth first; those of the tree as it was when it was bound."""
-        return [node for node in self.parts if isinstance(node, kinds)]
+        return of_kinds(self.parts, *kinds)
 
     def read_by(self, node: exp.Expr) -> Occurrence | None:
         """The base table that a source is; None for a derived table, a CTE's name and what reads none."""
@@ -313,13 +311,13 @@ class _Uses:
         self._whole: set[int] = set()
         """Blocks (by id) that take every column of their sources."""
         self._is_all = isinstance(parts[0], (exp.Pivot, exp.Summarize, exp.Describe))
-        for node in parts:
+        for node in of_kinds(parts, exp.Identifier, exp.Column, *_OF_ALL):
             if isinstance(node, exp.Identifier):
                 if not isinstance(node.parent, _NAMED):
                     self._bare.add(node.name.lower())
             elif isinstance(node, exp.Column):
                 self._add_column(node)
-            elif isinstance(node, _OF_ALL) and _takes_all(node):
+            elif _takes_all(node):
                 self._whole.add(id(node.find_ancestor(exp.Select)))
 
     def _add_column(self, column: exp.Column) -> None:

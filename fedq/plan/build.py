@@ -30,7 +30,7 @@ from fedq.plan.pull import Pull
 from fedq.plan.ranges import whole_in_ranges
 from fedq.plan.reach import Conjunct, conjuncts, edges
 from fedq.plan.rewrite import rewrite
-from fedq.plan.rewrite.facts import Facts
+from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
 from fedq.plan.rewrite.send import Sent
 from fedq.plan.translate import Speaker, translate
 from fedq.plan.whole import whole_query
@@ -51,7 +51,7 @@ def build(query: BoundQuery, outputs: Sequence[tuple[str, Type]], facts: Facts) 
             return whole_in_ranges(whole, query, facts.links)
     except NotPushed as reason:
         kept = (Kept("the whole query", str(reason)),)
-    rewritten = rewrite(query, outputs, facts) if _may_gain(query) else None
+    rewritten = rewrite(query, outputs, facts) if _may_gain(query, facts) else None
     if rewritten is None:
         return _in_parts(query, outputs, facts, {}, kept)
     plan = _in_parts(rewritten.query, outputs, facts, rewritten.sent, kept)
@@ -64,9 +64,14 @@ def _is_plain(node: exp.Expr) -> bool:
     return all(first(found, exp.Column) is None for found in computed)
 
 
-def _may_gain(query: BoundQuery) -> bool:
-    """Whether a part of the query could be more than the rows of one table."""
-    return query.is_describable and (len(query.occurrences) > 1 or bool(query.scopes.every(exp.AggFunc)))
+def _may_gain(query: BoundQuery, facts: Facts) -> bool:
+    """Whether a part of the query could be more than the rows of one table: an aggregate, a join, or a block inside it,
+    of a database that is not in this process."""
+    far = [one.table.database for one in query.occurrences if facts.kinds[one.table.database] not in LOCAL_KINDS]
+    has_aggregate = bool(query.scopes.every(exp.AggFunc))
+    if not far or not query.is_describable or not (has_aggregate or len(query.occurrences) > 1):
+        return False
+    return has_aggregate or len(query.scopes.blocks) > 1 or len(set(far)) < len(far)
 
 
 def _in_parts(
