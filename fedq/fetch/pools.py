@@ -34,6 +34,7 @@ class Pool(Generic[C]):
         self._size, self._wait = size, wait
         self._idle: list[C] = []
         self._busy = 0
+        self._spares: set[int] = set()
         self._is_closed = False
         self._changed = threading.Condition()
 
@@ -43,9 +44,12 @@ class Pool(Generic[C]):
         return self._size - self._busy
 
     def take(self) -> C:
-        """An idle connection or a new one; waits up to `wait` seconds for one to be given back."""
+        """An idle connection or a new one; waits up to `wait` seconds for one to be given back, and for spare ones as
+        long as they are used: nobody is refused because another has two."""
         with self._changed:
-            if not self._changed.wait_for(lambda: self.free > 0, self._wait):
+            while not self._changed.wait_for(lambda: self.free > 0, self._wait):
+                if self._spares:
+                    continue
                 message = f"database {self._name!r}: all {self._size} connections are in use, waited {self._wait:g} s"
                 raise ConnectionFailed(
                     message,
@@ -61,7 +65,9 @@ class Pool(Generic[C]):
             if self.free <= 0:
                 return None
             idle = self._claimed()
-        return self._connected() if idle is None else idle
+        found = self._connected() if idle is None else idle
+        self._spares.add(id(found))
+        return found
 
     def _claimed(self) -> C | None:
         self._busy += 1
@@ -73,6 +79,7 @@ class Pool(Generic[C]):
 
     def give(self, connection: C, *, is_usable: bool) -> None:
         """Give a connection back; one that is not usable is closed."""
+        self._spares.discard(id(connection))
         if is_usable and not self._is_closed:
             self._release(connection)
         else:

@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 
 import fedq
-from fedq.errors import ConnectionLost, QueryCancelled, ValueNotRepresentable
+from fedq.errors import ConnectionFailed, ConnectionLost, QueryCancelled, ValueNotRepresentable
+from fedq.fetch.pools import Pool
 from fedq.fetch.postgres.parts import Shared
 from fedq.fetch.postgres.source import PostgresSource
 from fedq.fetch.postgres.statements import EXPORT
@@ -172,6 +173,17 @@ def test_without_a_second_connection_it_goes_whole(url: str, used: list[int]) ->
     with source_on(url, options={"max_connections": 1}) as source:
         assert read(source, in_two(select_all(described(source, "big"), "id", "k"))).num_rows == ROWS
     assert used == []
+
+
+def test_who_needs_a_connection_waits_as_long_as_another_reads_over_two() -> None:
+    pool = Pool("pg", connect=object, close=lambda _: None, size=2, wait=0.05)
+    pool.take()
+    spare = pool.spare()
+    giving = threading.Timer(0.3, pool.give, [spare], {"is_usable": True})
+    giving.start()
+    assert pool.take() is spare
+    with pytest.raises(ConnectionFailed, match="all 2 connections"):
+        pool.take()
 
 
 def test_who_may_not_ask_where_rows_stand_gets_them_whole(
