@@ -17,7 +17,7 @@ from fedq.bind.scope import ORIGIN, Block, Occurrence, Scopes, base_tables
 from fedq.catalog.model import Catalog
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery
-from fedq.sql import Edit, apply_edits, exp, first, nodes, of_kinds, span_of, tokenize
+from fedq.sql import Edit, apply_edits, exp, nodes, span_of, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ def bind(
     parts = nodes(tree)
     check_allowed(text, parts, has_files=has_files)
     reads = [node for node in base_tables(parts) if not reads_file(text, node)]
-    tables = resolve_tables(text, reads, catalog, lookup, placing, has_choice=_sums_products(parts))
+    tables = resolve_tables(text, reads, catalog, lookup, placing, parts=parts)
     same = known.get(text) if known is not None else None
     if same is not None and _are_same([occurrence.table for occurrence in same.occurrences], tables):
         return replace(same, params=values)
@@ -110,11 +110,6 @@ def bind(
     if known is not None:
         known[text] = bound
     return bound
-
-
-def _sums_products(parts: Sequence[exp.Expr]) -> bool:
-    """Whether a sum of products is asked for, which may be made of the sums of groups."""
-    return any(first(one, exp.Mul) is not None for one in of_kinds(parts, exp.Sum))
 
 
 def _are_same(known: Sequence[BoundTable], tables: Sequence[BoundTable]) -> bool:

@@ -31,12 +31,10 @@ class Lookup(Protocol):
         """Every database that has a table of this name (and schema, when given), with its exact name there."""
 
     def describe(
-        self, tables: Sequence[tuple[str, PhysicalTable]], *, has_choice: bool
+        self, tables: Sequence[tuple[str, PhysicalTable]], parts: Sequence[exp.Expr] = ()
     ) -> Sequence[TableSchema | None]:
-        """(database, table) pairs as they are now; None where there is no such table.
-
-        `has_choice`: whether a plan depends on what their values are, be it one table.
-        """
+        """(database, table) pairs as they are now, with what a plan of a query of these `parts` wants to know of their
+        values; None where there is no such table."""
 
     def known_names(self) -> Sequence[str]:
         """Table names for suggestions."""
@@ -113,15 +111,15 @@ def resolve_tables(
     lookup: Lookup,
     placing: Placing,
     *,
-    has_choice: bool = False,
+    parts: Sequence[exp.Expr] = (),
 ) -> list[BoundTable]:
-    """The table each node means, in order; `has_choice` as in `Lookup`.
+    """The table each node means, in order; `parts` are those of the query.
 
     Raises: TableNotFound, AmbiguousTable, CatalogError.
     """
     wanted = [_place(text, node, catalog, lookup, placing) for node in nodes]
     pairs = list(dict.fromkeys((want.database, table) for want in wanted for table in want.candidates))
-    described = dict(zip(pairs, lookup.describe(pairs, has_choice=has_choice), strict=True))
+    described = dict(zip(pairs, lookup.describe(pairs, parts), strict=True))
     bound = []
     for want in wanted:
         schema = next((found for table in want.candidates if (found := described[want.database, table])), None)

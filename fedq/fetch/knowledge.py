@@ -1,13 +1,11 @@
 """What was learned of the databases on the way: statistics of tables, kept for a minute, and how far away each is.
 
-    a query over several databases   no statistics yet: they are read at once, side by side, for at most two seconds
-                                     older than a minute: the old ones serve, new ones are read behind the query's back
-    a query over one database        as above, but never waited for
-    a query over one table           none: there is nothing to choose; of many rows whose products are summed, they are
-                                     waited for as those of several databases
-    files                            at once, in the query's own thread: nothing may hold a file when the query is over
+    no statistics yet      they are read at once, side by side; who waits for them waits for at most two seconds
+    older than a minute    the old ones serve, new ones are read behind the query's back
+    files                  at once, in the query's own thread: nothing may hold a file when the query is over
 
-A failure is "unknown" until the minute is over: what is wrong with a database, its read will say.
+Which queries want them, and which wait, the planner says (plan/needs.py). A failure is "unknown" until the minute is
+over: what is wrong with a database, its read will say.
 """
 
 from __future__ import annotations

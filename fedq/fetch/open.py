@@ -25,7 +25,8 @@ from fedq.fetch.replicas import ReplicatedSource
 from fedq.fetch.seats import Seats
 from fedq.fetch.source import Source
 from fedq.fetch.writer import Position
-from fedq.plan.estimate import MANY_ROWS
+from fedq.plan.needs import Need, need_of
+from fedq.sql import exp
 
 _CLASSES = {
     "postgres": ("fedq.fetch.postgres.source", "PostgresSource"),
@@ -242,10 +243,10 @@ class QueryLookup:
         return places
 
     def describe(
-        self, tables: Sequence[tuple[str, PhysicalTable]], *, has_choice: bool = False
+        self, tables: Sequence[tuple[str, PhysicalTable]], parts: Sequence[exp.Expr] = ()
     ) -> Sequence[TableSchema | None]:
-        """Each table as it is now, with its statistics where there is a plan to choose, as there always is between
-        several; databases are asked side by side."""
+        """Each table as it is now, with its statistics where the plan of a query of these parts needs them; databases
+        are asked side by side."""
         missing: dict[str, list[PhysicalTable]] = {}
         for name, table in tables:
             if (name, table) not in self._known:
@@ -257,7 +258,7 @@ class QueryLookup:
                     raise answer
                 assert isinstance(answer, Sequence)
                 self._known.update({(name, table): schema for table, schema in zip(wanted, answer, strict=True)})
-        return self._with_statistics(tables, has_choice=has_choice)
+        return self._with_statistics(tables, parts)
 
     def _ask(self, name: str, tables: Sequence[PhysicalTable]) -> Sequence[TableSchema | None]:
         if name in self._extra:
@@ -265,24 +266,18 @@ class QueryLookup:
         return self._sources.describe(name, tables)
 
     def _with_statistics(
-        self, pairs: Sequence[tuple[str, PhysicalTable]], *, has_choice: bool
+        self, pairs: Sequence[tuple[str, PhysicalTable]], parts: Sequence[exp.Expr]
     ) -> Sequence[TableSchema | None]:
-        """The descriptions. Statistics are asked for where there is a choice, and waited for where several databases
-        or many rows make it worth it: one database plans its own joins."""
         found = [self._known[pair] for pair in pairs]
         there = {(name, schema.table): schema for (name, _), schema in zip(pairs, found, strict=True) if schema}
         wanted: dict[str, list[TableSchema]] = {}
         for (name, _), schema in there.items():
             if name not in self._extra:
                 wanted.setdefault(name, []).append(schema)
-        has_choice = has_choice and any(
-            (schema.rows or 0.0) >= MANY_ROWS and not self._sources.is_local(name)
-            for name, schemas in wanted.items()
-            for schema in schemas
-        )
-        if not wanted or not (has_choice or len(there) > 1):
+        need = need_of(parts, there, lambda name: name in wanted and not self._sources.is_local(name))
+        if not wanted or need is Need.NOTHING:
             return found
-        known = self._sources.statistics(wanted, is_waiting=has_choice or len({name for name, _ in there}) > 1)
+        known = self._sources.statistics(wanted, is_waiting=need is Need.WAITED)
         return [
             schema and replace(schema, statistics=known.get((name, schema.table)))
             for (name, _), schema in zip(pairs, found, strict=True)

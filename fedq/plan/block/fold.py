@@ -30,7 +30,7 @@ from fedq.plan.estimate import MANY_ROWS, distinct, filtered, group_rows
 from fedq.plan.reach import flatten
 from fedq.plan.speaker import Speaker
 from fedq.plan.values import Said, described, say
-from fedq.sql import copied, every, exp, first, nodes, render
+from fedq.sql import copied, every, exp, first, nodes, of_kinds, render
 from fedq.types import BIGINT, Comparison
 
 #: rows that each group has at least
@@ -69,6 +69,11 @@ class Foldable:
     keys: Sequence[Key]
     source: str
     where: tuple[str, ...]
+
+
+def may_fold(parts: Sequence[exp.Expr]) -> bool:
+    """Whether a query of these parts has a sum of products at all."""
+    return any(first(one, exp.Mul) is not None for one in of_kinds(parts, exp.Sum))
 
 
 def fold_products(block: Foldable) -> Folded | None:
