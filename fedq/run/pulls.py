@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: after so many bytes Arrow is asked for the memory that it keeps for itself
 _MUCH = 64 << 20
+#: as many times as estimated there may be rows
+_WRONG = 10
 #: bytes of a statement beside its keys and its plain text: what a source wraps around it
 _ROOM = 4_096
 
@@ -50,6 +52,12 @@ class Limits:
     """Seconds."""
     result_rows: int | None = None
     """`limit=` of the call."""
+
+    def is_near(self, fetch: Fetch) -> bool:
+        """Whether a fetch may bring too much where groups come once from each of its parts."""
+        rows = _WRONG * len(fetch.parts) * (fetch.rows if fetch.rows is not None else float("inf"))
+        size = rows * sum(output.type.width for output in fetch.outputs)
+        return (self.rows is not None and rows > self.rows) or (self.bytes is not None and size > self.bytes)
 
     def after(self, seconds: float) -> Limits:
         """What is left when so much of the time is gone."""
@@ -167,6 +175,8 @@ class Run:
             room = session.most_bytes - len(fetch.select().sql.encode()) - _ROOM
             conditions = fitting(conditions, max(0, room))
             statement = fetch.select(tuple(key.sql for key in conditions if key.sql is not None))
+        if fetch.merge and self._limits.is_near(fetch):
+            statement = replace(statement, parts=())
         shown = fetch.native or fetch.select(tuple(key.shown for key in conditions if key.sql is not None)).sql
         for key in conditions:
             sent = key.sent

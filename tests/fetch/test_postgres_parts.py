@@ -263,21 +263,27 @@ def test_a_part_that_is_lost_is_never_a_short_result(
     assert read(source, select_all(described(source, "big"), "id", "k")).num_rows == ROWS
 
 
-def test_a_query_counts_in_both_parts_and_puts_the_groups_together(url: str, used: list[int]) -> None:
+def test_a_query_counts_in_both_parts_and_puts_the_groups_together(
+    url: str, used: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = pd.DataFrame({"k": [1, 2, None], "name": ["one", "two", "none"]})
+    monkeypatch.setattr("fedq.plan.ranges._LEAST", -1.0)
+    monkeypatch.setattr("fedq.plan.ranges._QUESTIONS", 0)
     with fedq.connect(pg=url) as fed:
         text = """
             select g.k, name, n, low, high, total from names
             join (select k, count(*) n, min(id) low, max(id) high, sum(id) total from big group by k) g using (k)
             order by 1"""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("fedq.plan.ranges._LEAST", -1.0)
-            patch.setattr("fedq.plan.ranges._QUESTIONS", 0)
-            assert "2 ranges of pages" in str(fed.explain(text, frames={"names": names}))
-            rows = fed.query(text, on_cross_db="allow", frames={"names": names}).to_arrow().to_pylist()
-            groups = {1: range(1, ROWS + 1, 7), 2: range(2, ROWS + 1, 7)}
-            assert [tuple(row.values()) for row in rows] == [
-                (k, name, len(ids), ids[0], ids[-1], sum(ids))
-                for (k, ids), name in zip(groups.items(), ("one", "two"), strict=True)
-            ]
-    assert used == [2]
+        assert "2 ranges of pages" in str(fed.explain(text, frames={"names": names}))
+        rows = fed.query(text, on_cross_db="allow", frames={"names": names}).to_arrow().to_pylist()
+        groups = {1: range(1, ROWS + 1, 7), 2: range(2, ROWS + 1, 7)}
+        assert [tuple(row.values()) for row in rows] == [
+            (k, name, len(ids), ids[0], ids[-1], sum(ids))
+            for (k, ids), name in zip(groups.items(), ("one", "two"), strict=True)
+        ]
+        assert used == [2]
+        for budget in (10, "1kB"):  # enough for each group once
+            assert len(fed.query(text, on_cross_db="allow", frames={"names": names}, max_pull=budget)) == 2
+        assert used == [2]
+        assert len(fed.query(text, on_cross_db="allow", frames={"names": names}, max_pull="1GB")) == 2
+        assert used == [2, 2]
