@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fedq.errors import TableNotFound
+from fedq.errors import NotAllowed, TableNotFound
 from tests.oracle.support import Places
 from tests.servers import PostgresServer
 
@@ -78,14 +78,20 @@ def test_two_forms_of_a_character_are_one_text(
     places = Places(tmp_path, postgres, mariadb)  # type: ignore[arg-type]
     places.define("u", "id BIGINT, s VARCHAR", UNIONS)
     places.define("k", "s VARCHAR", [("∪",), ("\\",), ("日",)])
-    places.put("u", engine, native={} if engine == "postgres" else {"s": "varchar(9) character set cp932"})
+    places.define("w", "s VARCHAR, n BIGINT", [("ab", 1), ("∪", 2), ("a", 3)])
+    native = {} if engine == "postgres" else {"s": "varchar(9) character set cp932"}
+    places.put("u", engine, native=native)
+    places.put("w", engine, native=native, key=["s"])
+    places.define("o", "k BIGINT, v BIGINT", [(1, 20)])
     places.put("k", "sqlite")
+    places.put("o", "sqlite")
     if engine == "postgres":
         connection = places.connection(engine)
         connection.execute("SET client_encoding = 'EUC_JP'")
-        connection.pgconn.exec_(b"UPDATE u SET s = '\xad\xfc' WHERE id = 1")
+        connection.pgconn.exec_(b"UPDATE u SET s = '\xad\xfc' WHERE id = 1; UPDATE w SET s = '\xad\xfc' WHERE n = 1")
     else:
         places.run(engine, "UPDATE u SET s = X'879C' WHERE id = 1", "CREATE INDEX by_s ON u (s)")
+        places.run(engine, "UPDATE w SET s = X'879C' WHERE n = 1")
     for sql in (
         "select id from u where s = '∪'", "select id from u where s in ('∪', 'x')", "select id from u where s <> '∪'",
         "select id from u where s not in ('∪')", "select s, count(*) as n from u group by s", "select distinct s from u",
@@ -94,4 +100,7 @@ def test_two_forms_of_a_character_are_one_text(
         "select s from u union select s from k", "select id from u where s in (select s from k)",
     ):  # fmt: skip
         places.check(sql)
+    with pytest.raises(NotAllowed, match="tells"):  # by its key it would be the row with the other form
+        places.federation.execute("update w set n = o.v from o where o.k = w.n")
+    assert sorted(places.query("select s, n from w").rows()) == [("a", 3), ("∪", 1), ("∪", 2)]
     places.end()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.dialects.base import Unsayable
 from fedq.dialects.mysql import MYSQL, type_of
+from fedq.types import Comparison
 
 #: tables described by one statement
 MANY = 24
@@ -131,10 +132,14 @@ def _schema(rows: Rows, place: Place, policy: str) -> TableSchema | None:
     kind, estimate = by_kind["t"][0][4:6]
     is_view = kind == b"VIEW"
     indexes = [(int(row[3] or 0), _text(row[4]), _text(row[5])) for row in by_kind["i"] if row[4] is not None]
+    columns = tuple(_column(row, policy) for row in by_kind["c"])
+    key = tuple(column for _, column, index in indexes if index == "PRIMARY")
+    if any(column.comparison is Comparison.BYTES and column.physical in key for column in columns):
+        key = ()  # two of its texts may be one text here
     return TableSchema(
         PhysicalTable(*place),
-        tuple(_column(row, policy) for row in by_kind["c"]),
-        key=tuple(column for _, column, index in indexes if index == "PRIMARY"),
+        columns,
+        key=key,
         rows=float(estimate) if estimate is not None and not is_view else None,
         indexed=frozenset(column for position, column, _ in indexes if position == 1),
         is_view=is_view,

@@ -138,6 +138,11 @@ class TypeCatalog:
         element = self.native(row.element, modifier) if row.element else None
         return NativeType(row.name, modifier, row.kind, element, self.collations.get(collation))
 
+    def has_one_form(self, collation: int) -> bool:
+        """Whether equal texts of a column are the same bytes."""
+        known = self.collations.get(collation)
+        return known is None or known.has_one_form
+
     def native_name(self, oid: int, written: str | None = None) -> str:
         """What a column's type is called; a domain's own name says nothing, an enum's does not say that it is one."""
         row = self.types[oid]
@@ -209,10 +214,13 @@ def _table(catalog: TypeCatalog, rows: list[Any]) -> TableSchema:
     if first["attnum"] is None:  # a table may have no columns
         rows = []
     names = {row["attnum"]: row["attname"] for row in rows}
+    key = [int(number) for number in (first["key"] or "").split()]
+    if any(row["attnum"] in key and not catalog.has_one_form(row["attcollation"]) for row in rows):
+        key = []  # two of its texts may be one text here
     return TableSchema(
         table=PhysicalTable(first["schema"], first["name"]),
         columns=tuple(_column(catalog, row) for row in rows),
-        key=tuple(names[int(number)] for number in (first["key"] or "").split()),
+        key=tuple(names[number] for number in key),
         rows=_estimate(catalog, first["size"], rows),
         indexed=frozenset(names[number] for number in first["leading"] or () if number in names),
         is_view=first["is_view"],
