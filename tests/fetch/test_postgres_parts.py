@@ -200,6 +200,17 @@ def test_who_may_not_ask_where_rows_stand_gets_them_whole(
     assert used == []
 
 
+def test_who_may_not_connect_twice_gets_them_whole(
+    url: str, postgres: PostgresServer, database: str, used: list[int]
+) -> None:
+    text = "CREATE ROLE lonely LOGIN PASSWORD 'pw' CONNECTION LIMIT 1; GRANT SELECT ON big TO lonely"
+    postgres.sql(text, database, admin=True)
+    with source_on(url.replace(f"{postgres.user}:{postgres.password}@", "lonely:pw@")) as source:
+        for _ in range(2):
+            assert read(source, in_two(select_all(described(source, "big"), "id", "k"))).num_rows == ROWS
+    assert used == []
+
+
 def test_who_may_not_give_a_snapshot_away_gets_them_whole(
     url: str, postgres: PostgresServer, database: str, used: list[int]
 ) -> None:
