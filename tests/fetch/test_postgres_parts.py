@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 import fedq
-from fedq.errors import ConnectionFailed, ConnectionLost, QueryCancelled, ValueNotRepresentable
+from fedq.catalog.model import Database, SecretReference
+from fedq.errors import ConnectionFailed, ConnectionLost, QueryCancelled, SecretError, ValueNotRepresentable
 from fedq.fetch.pools import Pool
 from fedq.fetch.postgres.parts import Shared
 from fedq.fetch.postgres.source import PostgresSource
@@ -208,6 +211,32 @@ def test_who_may_not_connect_twice_gets_them_whole(
     with source_on(url.replace(f"{postgres.user}:{postgres.password}@", "lonely:pw@")) as source:
         for _ in range(2):
             assert read(source, in_two(select_all(described(source, "big"), "id", "k"))).num_rows == ROWS
+    assert used == []
+
+
+def test_nobody_is_asked_for_a_password_twice(url: str, used: list[int]) -> None:
+    asked = []
+
+    def ask() -> str:
+        asked.append(1)
+        return str(urlsplit(url).password)
+
+    source = PostgresSource(Database("pg", "postgres", url, password=SecretReference("prompt", "Password: ")), ask)
+    with closing(source):
+        assert read(source, in_two(select_all(described(source, "big"), "id", "k"))).num_rows == ROWS
+    assert (len(asked), used) == (1, [])
+
+
+def test_a_password_that_is_not_to_be_had_again_is_not_missed(url: str, used: list[int]) -> None:
+    found = [urlsplit(url).password]
+
+    def find() -> str | None:
+        if not found:
+            raise SecretError("it was valid once", hint="Get another.")
+        return found.pop()
+
+    with closing(PostgresSource(Database("pg", "postgres", url), find)) as source:
+        assert read(source, in_two(select_all(described(source, "big"), "id", "k"))).num_rows == ROWS
     assert used == []
 
 

@@ -6,7 +6,7 @@
 A scan on one connection is one process of the server, even where the server's own planner thinks that a parallel one
 does not pay; and it is one COPY, which is read no faster than one process writes it. Whether the statement is a scan at
 all says EXPLAIN: where the server would use an index, the statement goes whole. So it does where no other connection is
-free, and behind a pooler.
+free or to be had without asking somebody, where somebody waits to change the table, and behind a pooler.
 """
 
 from __future__ import annotations

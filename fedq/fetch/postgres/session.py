@@ -103,6 +103,8 @@ class PostgresSession:
         """Sessions on this one's snapshot, one for each part but the first; none where the whole is to be read."""
         if not select.parts or self._connection.version < parts.FIRST_VERSION or self._connection.is_pooled:
             return []  # a pooler may lead a twin to another server, or let it wait for this session's end
+        if self._source.asks_somebody:
+            return []
         if not parts.can_be_explained(select.sql) or not self._source.has_spare(len(select.parts) - 1):
             return []
         if not parts.is_scan(self._explained(select.sql)) or not self._can_read_pages(select) or not self._may_export():

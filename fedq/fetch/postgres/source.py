@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fedq.catalog.model import Database
 from fedq.catalog.schema import PhysicalTable, TableSchema
 from fedq.catalog.statistics import TableStatistics
-from fedq.errors import ConnectionFailed, ConnectionLost, DatabaseError, DriverMissing, QueryTimeout
+from fedq.errors import ConnectionFailed, ConnectionLost, DatabaseError, DriverMissing, QueryTimeout, SecretError
 from fedq.fetch.pools import Pool
 from fedq.fetch.positions import Behind, Stand, wait_until
 from fedq.fetch.postgres.loopthread import LoopThread
@@ -66,6 +66,8 @@ class PostgresSource:
         self.name = database.name
         self._target: Target = target_of(database)
         self._password = password
+        self.asks_somebody = database.password is not None and database.password.kind == "prompt"
+        """Whether somebody types the password of each new connection."""
         self._schemas = (database.schema or "public", *database.schemas)
         self.search_path = self._schemas if database.schema or database.schemas else ()
         self._types = postgres_catalog.TypeCatalog()
@@ -126,7 +128,7 @@ class PostgresSource:
     def _twin(self, shared: Shared, timeout: float | None, statement: str) -> PostgresSession | None:
         try:
             connection = self._spare()
-        except ConnectionFailed:  # the server takes no more
+        except (ConnectionFailed, SecretError):  # the server takes no more, or the password was for one
             return None
         if connection is None:
             return None
