@@ -103,17 +103,26 @@ def parse(text: str) -> tuple[exp.Expr, ...]:
 
 def _filled(trees: Sequence[object], lists: Sequence[LongList]) -> bool:
     """Put what was left out of the text into its trees, unread; false where one of the lists is none of IN."""
-    found: dict[int, exp.In] = {}
+    found: dict[int | str, list[exp.In]] = {}
     for node in (node for tree in trees if isinstance(tree, exp.Expr) for node in every(tree, exp.In)):
-        if len(node.expressions) == 1:
-            item = node.expressions[0]
-            constant = item.this if isinstance(item, exp.Neg) else item
-            found[constant.meta.get("start", -1) if isinstance(constant, exp.Literal) else -1] = node
-    if any(one.start not in found for one in lists):
+        if len(node.expressions) == 1 and (place := _place(node.expressions[0])) is not None:
+            found.setdefault(place, []).append(node)
+    rests = {one.place: [other.rest for other in lists if other.place == one.place] for one in lists}
+    # a parameter has no place but its name: then all lists that it begins must be one
+    if any(len(found.get(place, ())) != len(same) or len(set(same)) > 1 for place, same in rests.items()):
         return False
-    for one in lists:
-        found[one.start].append("expressions", exp.Literal(this=one.rest, is_string=False))
+    for place, (rest, *_) in rests.items():
+        for node in found[place]:
+            node.append("expressions", exp.Literal(this=rest, is_string=False))
     return True
+
+
+def _place(item: exp.Expr) -> int | str | None:
+    """Where a constant is in the text; of a parameter its name."""
+    if isinstance(item, exp.Placeholder):
+        return str(item.this)
+    constant = item.this if isinstance(item, exp.Neg) else item
+    return constant.meta.get("start") if isinstance(constant, exp.Literal) else None
 
 
 def is_rest(node: exp.Expr) -> bool:

@@ -24,7 +24,7 @@ from fedq.dialects.duckdb import DUCKDB, in_answers
 from fedq.errors import FedqError, QueryCancelled
 from fedq.join.problems import named_error
 from fedq.join.spill import Spill
-from fedq.lists import shortened
+from fedq.lists import parameters, shortened
 from fedq.plan.nodes import Within
 from fedq.types import Type, is_text_in_answers, parse_type
 
@@ -210,7 +210,8 @@ class Bench:
         short, lists = shortened(text)
         if lists:
             with suppress(FedqError):  # it speaks of the shorter text
-                rows = self._rows(f"DESCRIBE {short}", params)
+                used = parameters(short)
+                rows = self._rows(f"DESCRIBE {short}", {name: value for name, value in params.items() if name in used})
                 if not any(_NAMED_BY_LIST.search(row[0]) for row in rows):
                     return rows
         return self._rows(f"DESCRIBE {text}", params)

@@ -69,12 +69,19 @@ def members(node: exp.In, params: Mapping[str, Any]) -> list[Constant]:
     """The constants of a list after IN. Raises: NotPushed, where one is none."""
     found: list[Constant] = []
     for item in node.expressions:
-        found += map(_written, lists.members(item.this)) if is_rest(item) else [constant(item, params)]
+        if is_rest(item):
+            found += [_written(text, params) for text in lists.members(item.this)]
+        else:
+            found.append(constant(item, params))
     return found
 
 
-def _written(text: str) -> Constant:
-    """A constant of a long list."""
+def _written(text: str, params: Mapping[str, Any]) -> Constant:
+    """A constant of a long list. Raises: NotPushed."""
+    if text.startswith("$"):
+        if (name := text[1:]) not in params:
+            raise NotPushed(f"{text} has no value")
+        return Constant(params[name], param=name)
     if text.startswith("'"):
         return Constant(text[1:-1].replace("''", "'"), is_quoted=True)
     return Constant(_negated(_number(text[1:])) if text.startswith("-") else _number(text))

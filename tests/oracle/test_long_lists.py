@@ -48,6 +48,41 @@ def test_a_long_list_is_what_it_says(world: Places, engine: str, sql: str) -> No
     world.check(sql.replace("@", f"t_{engine}"), widths=engine != "sqlite" and "t_sqlite" not in sql)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_long_list_of_parameters(world: Places, engine: str) -> None:
+    table = f"t_{engine}"
+    words: list[str | None] = [f"a{number}" for number in range(300)]
+    for first in (0, 50):  # the second time the plan is kept, and the values are others
+        ids = list(range(first, 900, 3))
+        given = {"ids": ids, "words": [*words[first:], "it's", "", None, "x, y"], "most": 800}
+        for sql in (
+            f"select id from {table} where id in :ids and id < :most",
+            f"select id from {table} where id not in :ids and s in (:words)",
+            f"select id from {table} where id in :ids and id + 1 not in :ids or s in :words and id > :most",
+            f"select count(*) as n from {table} a join t_sqlite b using (id) where a.id in :ids and upper(b.s) in :words",
+            f"select id in :ids as yes, count(*) as n from {table} where :most > id group by 1",
+        ):
+            plain = sql
+            for name, value in given.items():
+                said = [_said(one) for one in _list(value)]
+                plain = plain.replace(f"(:{name})", f":{name}").replace(
+                    f":{name}", f"({', '.join(said)})" if isinstance(value, list) else said[0]
+                )
+            used = {name: value for name, value in given.items() if f":{name}" in sql}
+            expected = world.oracle.execute(plain.replace("t_sqlite", "t").replace(table, "t")).fetchall()
+            assert sorted(map(repr, world.query(sql, used).rows())) == sorted(map(repr, expected)), sql
+
+
+def _said(value: object) -> str:
+    return (
+        "NULL" if value is None else str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"
+    )
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
+
+
 def test_what_stands_behind_a_long_list_is_where_it_is(world: Places) -> None:
     sql = f"select id from t_postgres where s in ({TEXTS})\n and nosuch = 1"
     with pytest.raises(ColumnNotFound) as caught:
@@ -64,6 +99,9 @@ def test_a_long_list_decides_what_is_written(world: Places) -> None:
             world.federation.execute(f"delete from w_{engine} where id in ({NUMBERS}) or s in ({TEXTS})").rows == 3 - 1
         )
         assert world.query(f"select id from w_{engine}").rows() == [(4,)]
+        given = {"ids": list(range(1, 300)), "n": 9}
+        assert world.federation.execute(f"update w_{engine} set s = 'z' where id in :ids and id < :n", given).rows == 1
+        assert world.query(f"select s from w_{engine}").rows() == [("z",)]
 
 
 def test_members_are_those_that_a_parser_reads() -> None:

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from fedq import lists
 from fedq.bind.bound import BoundQuery
 from fedq.bind.resolve import BoundTable
 from fedq.bind.scope import Occurrence, Scopes
-from fedq.sql import copied, exp, nodes, written
+from fedq.sql import copied, exp, is_rest, nodes, written
 
 #: in a table node's meta: which of the query's tables it reads
 _READS = "fedq_table"
@@ -154,6 +155,8 @@ class Part:
     def params(self, query: BoundQuery) -> Mapping[str, object]:
         """The parameters that it uses: the engine refuses more."""
         used = {node.name for node in self.nodes if isinstance(node, (exp.Placeholder, exp.Parameter))}
+        for rest in filter(is_rest, self.nodes):
+            used.update(lists.parameters(rest.this))
         return {name: value for name, value in query.params.items() if name in used}
 
 
