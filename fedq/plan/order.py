@@ -9,7 +9,7 @@ too small to wait is read at once, and the join with what else is here still red
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from fedq.catalog.statistics import Link
@@ -40,6 +40,8 @@ class _Offered:
     keys: float
     share: float
     """Of the taker's rows."""
+    instead: str | None = None
+    """Whose keys do as much."""
 
 
 def in_order(pulls: Sequence[Pull], edges: Sequence[Edge], links: Mapping[str, Link | None]) -> list[Pull]:
@@ -51,7 +53,7 @@ def in_order(pulls: Sequence[Pull], edges: Sequence[Edge], links: Mapping[str, L
     for pull in waiting:
         pull.joined = pull.rows
     while waiting:
-        offers = {pull.id: _offers(pull, here, towards[pull.id]) for pull in waiting}
+        offers = {pull.id: _offers(pull, here, towards[pull.id], links) for pull in waiting}
         chosen = min(waiting, key=lambda pull: _rows(pull, offers[pull.id], links))
         waiting.remove(chosen)
         _take(chosen, offers[chosen.id], links)
@@ -67,7 +69,9 @@ def _rows(pull: Pull, offers: Sequence[_Offered], links: Mapping[str, Link | Non
     return rows
 
 
-def _offers(taker: Pull, here: Mapping[str, Pull], edges: Sequence[Edge]) -> list[_Offered]:
+def _offers(
+    taker: Pull, here: Mapping[str, Pull], edges: Sequence[Edge], links: Mapping[str, Link | None]
+) -> list[_Offered]:
     """What those that are here could give along the edges that lead to the taker."""
     found = []
     for edge in edges:
@@ -78,20 +82,22 @@ def _offers(taker: Pull, here: Mapping[str, Pull], edges: Sequence[Edge]) -> lis
                 keys, distinct(taker.occurrence.table, edge.to_column), table_rows(taker.occurrence.table)
             )
             found.append(_Offered(giver, edge, keys, share))
-    return _without_repetition(found)
+    return _without_repetition(found, {id(offer) for offer in found if _is_worth(taker, offer, links)})
 
 
-def _without_repetition(found: Sequence[_Offered]) -> list[_Offered]:
+def _without_repetition(found: Sequence[_Offered], worth: Set[int]) -> list[_Offered]:
     """Of keys, and those of them that another source has taken and gives on, one lets every row of the other through:
-    the source that gives on is waited for where it has many fewer."""
-    shares = {id(offer): offer.share for offer in found}
+    the source that gives on is waited for where it has many fewer. What is not worth sending takes nobody's place."""
+    spared: dict[int, str] = {}
     for offer in found:
         taken = offer.giver.limits.get(offer.edge.from_column.name, {})
         for first in found:
             if first.giver.id in taken and first.edge.to_column == offer.edge.to_column:
-                spare = first if offer.share <= _STRONG * first.share else offer
-                shares[id(spare)] = 1.0
-    return [replace(offer, share=shares[id(offer)]) for offer in found]
+                spare, other = (first, offer) if offer.share <= _STRONG * first.share else (offer, first)
+                if id(spare) in worth and id(other) not in worth:
+                    spare, other = other, spare
+                spared[id(spare)] = other.giver.id
+    return [replace(offer, share=1.0, instead=spared[id(offer)]) if id(offer) in spared else offer for offer in found]
 
 
 def _distinct_keys(giver: Pull, edge: Edge) -> float:
@@ -132,6 +138,8 @@ def _take(taker: Pull, offers: Sequence[_Offered], links: Mapping[str, Link | No
 
 
 def _why_not(taker: Pull, offer: _Offered) -> str:
+    if offer.instead is not None:
+        return f"keys of {offer.instead} do as much"
     if offer.share > _WEAK:
         return "they would let nearly every row through"
     if offer.keys > taker.dialect.max_keys:

@@ -5,9 +5,12 @@ The tables are large enough that keys travel between the databases; every answer
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import fedq
+from fedq.plan import order
 from tests.oracle.support import Places
 
 #: every query here was chosen because one wrong step in `fedq/plan/reach.py` changes its rows
@@ -159,6 +162,24 @@ def test_keys_lead_through_a_third_table(three: Places) -> None:
     )
     (c,) = (fetch for fetch in plan.fetches if fetch.tables == ("c",))
     assert [key.from_fetch.split("@")[0] for key in c.keys] == ["a"]
+    assert [kept.reason for kept in c.unsent] == ["keys of a@1 do as much"]
+
+
+def test_keys_that_are_not_sent_take_nobodys_place(three: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if those of a were too many for the database of c."""
+    real = order._is_worth
+
+    def _is_worth(taker: Any, offer: Any, links: Any) -> bool:
+        names = [pull.occurrence.table.name for pull in (taker, offer.giver)]
+        return real(taker, offer, links) and names != ["c", "a"]
+
+    monkeypatch.setattr(order, "_is_worth", _is_worth)
+    plan = three.federation.explain(
+        "select sum(c.id) from a, b, c where a.k = b.k and b.k = c.k and a.x = 1 and a.t = 'a'"
+    )
+    (c,) = (fetch for fetch in plan.fetches if fetch.tables == ("c",))
+    assert [key.from_fetch.split("@")[0] for key in c.keys] == ["b"]
+    assert [kept.reason for kept in c.unsent] == [f"keys of {c.keys[0].from_fetch} do as much"]
 
 
 def test_an_empty_small_side_pulls_nothing_from_the_large_one(three: Places) -> None:
