@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from fedq.bind.scope import ORIGIN, Occurrence
-from fedq.catalog.schema import Column, TableSchema
+from fedq.catalog.schema import Column
 from fedq.catalog.statistics import Link
 from fedq.dialects import dialect_of
 from fedq.dialects.base import Dialect
 from fedq.plan.nodes import Fetch, Kept, KeyFilter, Output, Within
-from fedq.plan.ranges import in_ranges
+from fedq.plan.ranges import Scan, in_ranges
 from fedq.plan.rewrite.send import Sent
 from fedq.plan.speaker import Offer
 from fedq.sql import exp
@@ -29,9 +28,8 @@ class Pull:
     """The statement, where the occurrence stands for a whole block."""
     work: float = 0.0
     """Rows that the block's database reads to answer it."""
-    heap: TableSchema | None = None
+    scan: Scan | None = None
     """The one table whose rows, or groups of them, it brings."""
-    merge: Mapping[str, str] = field(default_factory=dict)
     offers: list[Offer] = field(default_factory=list)
     conditions: list[exp.Expr] = field(default_factory=list)
     """What the offers say, as the query says it."""
@@ -54,9 +52,9 @@ class Pull:
     @staticmethod
     def of(occurrence: Occurrence, kind: str, sent: Sent | None) -> Pull:
         """The pull of an occurrence, as yet without conditions of its own."""
-        pull = Pull(occurrence, dialect_of(kind), kind, heap=occurrence.table.schema)
+        pull = Pull(occurrence, dialect_of(kind), kind, scan=Scan(occurrence.table.schema))
         if sent is not None:
-            pull.sent, pull.work, pull.heap, pull.merge = sent.fetch, sent.work, sent.heap, sent.merge
+            pull.sent, pull.work, pull.scan = sent.fetch, sent.work, sent.scan
             pull.where, pull.pushed = list(sent.fetch.where), list(sent.fetch.pushed)
         return pull
 
@@ -91,7 +89,7 @@ class Pull:
             pushed=tuple(dict.fromkeys(self.pushed)),
             kept=tuple(dict.fromkeys(self.kept)),
         )
-        return ready if self.heap is None else in_ranges(ready, self.heap, self.merge, link)
+        return ready if self.scan is None else in_ranges(ready, self.scan, link)
 
     def _of_table(self) -> Fetch:
         table, dialect = self.occurrence.table, self.dialect

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from fedq.bind.bound import BoundQuery
 from fedq.catalog.schema import TableSchema
@@ -23,8 +23,8 @@ from fedq.sql import exp, first
 
 #: how many
 _RANGES = 2
-#: seconds in which a server reads a page and looks at its rows
-_PAGE = 1e-5
+#: seconds in which a server reads a page and looks at its rows, and in which it adds a row to its group
+_PAGE, _GROUPED = 5e-6, 3e-7
 #: questions before the first row comes: is it a scan, the snapshot, who else takes it, and its locks
 _QUESTIONS = 7
 #: seconds that are not worth anybody's while
@@ -39,6 +39,17 @@ _MERGED: Mapping[type[exp.Expr], str] = {
 #: types of which equal values are the same value
 _KEYS = frozenset({"integer", "decimal", "text", "date", "timestamp", "boolean", "uuid"})
 _MORE = ("having", "qualify", "distinct", "order", "limit", "offset", "sample", "windows", "joins", "laterals")
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a statement reads that can be cut."""
+
+    table: TableSchema
+    merge: Mapping[str, str] = field(default_factory=dict)
+    """What makes groups of the whole of those of parts, as of `merging`."""
+    met: float = 0.0
+    """Of how many rows, about, the groups are made."""
 
 
 def merging(node: exp.Expr, fetch: Fetch) -> Mapping[str, str] | None:
@@ -97,9 +108,9 @@ def _position(key: exp.Expr, select: exp.Select) -> int | None:
     return found[0] if found else None
 
 
-def in_ranges(fetch: Fetch, table: TableSchema, merge: Mapping[str, str], link: Link | None) -> Fetch:
-    """The fetch, in ranges where that makes it sooner done; `table` is the one that it reads, `merge` as of
-    `merging`."""
+def in_ranges(fetch: Fetch, scan: Scan, link: Link | None) -> Fetch:
+    """The fetch, in ranges where that makes it sooner done; `link` is how far away its database is."""
+    table, merge = scan.table, scan.merge
     if table.pages is None or not _ONE_TABLE.fullmatch(fetch.source) or fetch.native is not None or fetch.is_distinct:
         return fetch
     if any(key.column.physical in table.indexed for key in fetch.keys):
@@ -109,7 +120,7 @@ def in_ranges(fetch: Fetch, table: TableSchema, merge: Mapping[str, str], link: 
         return fetch  # groups that differ in what nobody reads would become one
     if any(fetch.collations) or (fetch.suffix and not merge):
         return fetch
-    if not _is_worth(fetch, table.pages, link or UNKNOWN_LINK, is_grouped=bool(merge)):
+    if not _is_worth(fetch, scan, link or UNKNOWN_LINK):
         return fetch
     hows = tuple(merge[output.name] for output in fetch.outputs) if merge else ()
     return replace(fetch, parts=_cuts(table.pages), merge=hows)
@@ -121,16 +132,16 @@ def whole_in_ranges(plan: Plan, query: BoundQuery, links: Mapping[str, Link | No
     if len(query.occurrences) != 1 or merging(query.tree, fetch) != {}:
         return plan
     table = query.occurrences[0].table
-    cut = in_ranges(fetch, table.schema, {}, links.get(table.database))
+    cut = in_ranges(fetch, Scan(table.schema), links.get(table.database))
     return replace(plan, fetches=(replace(cut, keeps_order=True),))
 
 
-def _is_worth(fetch: Fetch, pages: float, link: Link, *, is_grouped: bool) -> bool:
+def _is_worth(fetch: Fetch, scan: Scan, link: Link) -> bool:
     """Whether the time of the server that is saved is more than questions and further groups cost."""
-    spared = pages * _PAGE * (1 - 1 / _RANGES)
     width = sum(output.type.width for output in fetch.outputs)
-    more = pull_seconds(link, (_RANGES - 1) * (fetch.rows or 0.0), width) if is_grouped else 0.0
-    return spared > _LEAST + _QUESTIONS * link.round_trip + more
+    work = (scan.table.pages or 0.0) * _PAGE + (scan.met * _GROUPED if scan.merge else 0.0)
+    more = pull_seconds(link, (_RANGES - 1) * (fetch.rows or 0.0), width) if scan.merge else 0.0
+    return work * (1 - 1 / _RANGES) > _LEAST + _QUESTIONS * link.round_trip + more
 
 
 def _cuts(pages: float) -> tuple[str, ...]:

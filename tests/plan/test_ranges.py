@@ -9,7 +9,7 @@ import pytest
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
 from fedq.catalog.statistics import Link
 from fedq.plan.nodes import Fetch, KeyFilter, Output
-from fedq.plan.ranges import in_ranges, merging
+from fedq.plan.ranges import Scan, in_ranges, merging
 from fedq.sql import parse
 from fedq.types import BIGINT, DOUBLE, VARCHAR, Type
 
@@ -59,21 +59,21 @@ def test_groups_of_parts_become_groups_of_the_whole_where_nothing_is_lost(
 def test_an_output_that_nobody_reads_is_still_a_group() -> None:
     merge = {"k": "", "l": "", "c": "sum"}
     whole = fetch({"k": BIGINT, "l": BIGINT, "c": BIGINT}, "GROUP BY k, l")
-    assert in_ranges(whole, BIG, merge, NEAR).merge == ("", "", "sum")
-    assert not in_ranges(fetch({"k": BIGINT, "c": BIGINT}, "GROUP BY k, l"), BIG, merge, NEAR).parts
-    assert in_ranges(fetch({"k": BIGINT, "l": BIGINT}, "GROUP BY k, l"), BIG, merge, NEAR).merge == ("", "")
+    assert in_ranges(whole, Scan(BIG, merge), NEAR).merge == ("", "", "sum")
+    assert not in_ranges(fetch({"k": BIGINT, "c": BIGINT}, "GROUP BY k, l"), Scan(BIG, merge), NEAR).parts
+    assert in_ranges(fetch({"k": BIGINT, "l": BIGINT}, "GROUP BY k, l"), Scan(BIG, merge), NEAR).merge == ("", "")
 
 
 def test_what_is_small_or_far_away_is_read_whole() -> None:
     rows = fetch({"k": BIGINT})
-    assert in_ranges(rows, BIG, {}, NEAR).parts == ("ctid < '(25000,0)'", "ctid >= '(25000,0)'")
+    assert in_ranges(rows, Scan(BIG), NEAR).parts == ("ctid < '(25000,0)'", "ctid >= '(25000,0)'")
     small = TableSchema(BIG.table, (), pages=500)
-    assert not in_ranges(rows, small, {}, NEAR).parts
+    assert not in_ranges(rows, Scan(small), NEAR).parts
     view = TableSchema(BIG.table, ())
-    assert not in_ranges(rows, view, {}, NEAR).parts
+    assert not in_ranges(rows, Scan(view), NEAR).parts
     grouped = fetch({"k": BIGINT, "c": BIGINT}, "GROUP BY k", rows=1e6)
-    assert in_ranges(grouped, BIG, {"k": "", "c": "sum"}, NEAR).parts
-    assert not in_ranges(grouped, BIG, {"k": "", "c": "sum"}, FAR).parts
+    assert in_ranges(grouped, Scan(BIG, {"k": "", "c": "sum"}, 5e6), NEAR).parts
+    assert not in_ranges(grouped, Scan(BIG, {"k": "", "c": "sum"}, 5e6), FAR).parts
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_what_is_small_or_far_away_is_read_whole() -> None:
     ],
 )
 def test_only_a_table_by_itself_has_pages(source: str) -> None:
-    assert not in_ranges(fetch({"k": BIGINT}, source=source), BIG, {}, NEAR).parts
+    assert not in_ranges(fetch({"k": BIGINT}, source=source), Scan(BIG), NEAR).parts
 
 
 def test_rows_that_an_index_finds_by_their_keys_are_not_scanned_for() -> None:
@@ -94,5 +94,5 @@ def test_rows_that_an_index_finds_by_their_keys_are_not_scanned_for() -> None:
         whole = fetch({"k": BIGINT})
         return Fetch(whole.id, "pg", "postgres", ("t",), whole.outputs, whole.source, keys=(key,), rows=100)
 
-    assert in_ranges(keyed("k"), BIG, {}, NEAR).parts
-    assert not in_ranges(keyed("id"), BIG, {}, NEAR).parts
+    assert in_ranges(keyed("k"), Scan(BIG), NEAR).parts
+    assert not in_ranges(keyed("id"), Scan(BIG), NEAR).parts

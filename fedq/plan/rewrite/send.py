@@ -9,8 +9,7 @@ Largest first is also least moved: a block only ever gives what the rest of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from fedq.bind.resolve import BoundTable
 from fedq.bind.scope import cte_of
@@ -21,7 +20,7 @@ from fedq.errors import FedqError
 from fedq.plan.block import write_block
 from fedq.plan.constants import NotPushed
 from fedq.plan.nodes import Fetch, Output
-from fedq.plan.ranges import merging
+from fedq.plan.ranges import Scan, merging
 from fedq.plan.reach import flatten
 from fedq.plan.rewrite.facts import LOCAL_KINDS, Facts
 from fedq.plan.rewrite.size import size_of
@@ -39,10 +38,8 @@ class Sent:
     fetch: Fetch
     work: float
     """Rows that its database reads for it."""
-    heap: TableSchema | None = None
-    """The one table that it reads, where it can be cut by rows of it."""
-    merge: Mapping[str, str] = field(default_factory=dict)
-    """What makes its groups of those of such parts (plan/ranges.py)."""
+    scan: Scan | None = None
+    """What it reads, where that can be cut."""
 
 
 def send_blocks(draft: Draft, facts: Facts) -> tuple[Draft, dict[int, Sent]]:
@@ -100,9 +97,11 @@ def _written(draft: Draft, part: Part, database: str, facts: Facts) -> Sent | No
     statistics = TableStatistics(size.rows.rows, known)
     schema = TableSchema(PhysicalTable(None, name), columns, rows=size.rows.rows, statistics=statistics)
     merge = merging(node, fetch)
-    heap = draft.tables[number_of(part.tables[0])].schema if merge is not None and len(part.tables) == 1 else None
+    scan = None
+    if merge is not None and len(part.tables) == 1:
+        scan = Scan(draft.tables[number_of(part.tables[0])].schema, merge, size.met)
     answer = BoundTable(name, database, schema)
-    return Sent(answer, replace(fetch, pushed=_words(part, draft)), size.work, heap, merge or {})
+    return Sent(answer, replace(fetch, pushed=_words(part, draft)), size.work, scan)
 
 
 def _words(part: Part, draft: Draft) -> tuple[str, ...]:

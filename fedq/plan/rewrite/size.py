@@ -31,6 +31,8 @@ class Size:
 
     rows: Estimate
     work: float
+    met: float
+    """Rows that pass its conditions, of which its groups are made."""
     distincts: dict[str, float | None]
 
     def distinct_of(self, name: str) -> float | None:
@@ -46,14 +48,14 @@ def size_of(draft: Draft, part: Part) -> Size:
     node, read = part.node, part.read(draft.query)
     work = sum(table_rows(occurrence.table) for occurrence in read)
     if not isinstance(node, exp.Select):
-        return Size(Estimate(work, is_known=False), work, {})
+        return Size(Estimate(work, is_known=False), work, work, {})
     core = core_of(node)
     own = [occurrence for occurrence in read if occurrence.node.find_ancestor(exp.Select) is node]
     where = node.args.get("where")
     conditions = core.conditions if core is not None else tuple(flatten(where.this)) if where is not None else ()
     rows = joined(draft, own, conditions).together
     distincts = {shown_as(output): _distinct(draft, output.unalias(), rows.rows) for output in node.expressions}
-    return Size(_after_grouping(draft, node, rows), work, distincts)
+    return Size(_after_grouping(draft, node, rows), work, rows.rows, distincts)
 
 
 def _distinct(draft: Draft, node: exp.Expr, rows: float) -> float | None:
