@@ -19,7 +19,6 @@ from fedq.errors import ConnectionFailed, ConnectionLost, QueryCancelled, Secret
 from fedq.fetch.pools import Pool
 from fedq.fetch.postgres.parts import Shared
 from fedq.fetch.postgres.source import PostgresSource
-from fedq.fetch.postgres.statements import EXPORT
 from fedq.fetch.source import Select
 from fedq.plan.ranges import _cuts
 from tests.fetch.postgres_support import activity, described, eventually, read, select_all, source_on
@@ -160,13 +159,13 @@ def test_who_waits_for_the_reader_is_not_waited_for(
 
 def test_a_snapshot_of_that_name_in_another_server_is_another_one(source: PostgresSource) -> None:
     """What spreads connections over several servers may lead the second one elsewhere."""
-    select = select_all(described(source, "big"), "id")
+    select = select_all(described(source, "big"), "id", "k")
     session = source.open()
     try:
-        session.first_row("SELECT 1")
-        name, instance = map(str, session._row(EXPORT))
-        assert source.twins(Shared(name, "another"), None, [select.sql]) == []
-        (twin,) = source.twins(Shared(name, instance), None, [select.sql])
+        shared = session._call(session._shared(select.sql))
+        assert shared is not None
+        assert source.twins(Shared(shared.name, "another"), None, [select.sql]) == []
+        (twin,) = source.twins(shared, None, [select.sql])
         twin.close()
     finally:
         session.close()

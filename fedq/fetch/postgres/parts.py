@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 FIRST_VERSION = 14
 #: in units of the server's planner: less is done sooner than the others have begun
 LEAST_COST = 2_000.0
-#: how the server reads a part
-OF_PAGES = "Tid Range Scan"
 #: a longer statement is not sent once more to be explained
 _LONGEST = 100_000
 #: bytes that wait for the reader, per part: where their order is free, and where they must wait for the part before
@@ -44,8 +42,8 @@ class Shared:
     """Which run of which server it is of: another may have one of the same name."""
 
 
-def is_scan(explained: str, kind: str = "Seq Scan") -> bool:
-    """Whether a statement, as the server explains it, reads its table by a scan of that kind, and for long.
+def is_scan(explained: str) -> bool:
+    """Whether a statement, as the server explains it, scans its table, and for long.
 
     >>> is_scan('[{"Plan": {"Node Type": "Aggregate", "Plans": [{"Node Type": "Seq Scan", "Total Cost": 9e3}]}}]')
     True
@@ -58,7 +56,7 @@ def is_scan(explained: str, kind: str = "Seq Scan") -> bool:
         node = waiting.pop()
         waiting += node.get("Plans", ())
         reads += [] if "Plans" in node else [node]
-    return all(read["Node Type"] == kind and read["Total Cost"] >= LEAST_COST for read in reads)
+    return all(read["Node Type"] == "Seq Scan" and read["Total Cost"] >= LEAST_COST for read in reads)
 
 
 def can_be_explained(statement: str) -> bool:

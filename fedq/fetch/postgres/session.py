@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 import pyarrow as pa
 
-from fedq.errors import ConnectionLost, DatabaseError, FedqError, QueryCancelled, ValueNotRepresentable
+from fedq.errors import ConnectionLost, FedqError, QueryCancelled, ValueNotRepresentable
 from fedq.fetch.arrow import schema_of
 from fedq.fetch.failures import timed_out
 from fedq.fetch.postgres import offender as offenders
@@ -107,13 +107,12 @@ class PostgresSession:
             return []
         if not parts.can_be_explained(select.sql) or not self._source.has_spare(len(select.parts) - 1):
             return []
-        if not parts.is_scan(self._explained(select.sql)) or not self._can_read_pages(select) or not self._may_export():
+        shared = self._call(self._shared(select.sql))
+        if shared is None:
             return []
-        name, instance = map(str, self._row(statements.EXPORT))
-        self._unsent = statements.SAVEPOINT
         with unless_done(self._close_twins):
             others = [select.with_tail(tail) for tail in select.parts[1:]]
-            self._twins = self._source.twins(parts.Shared(name, instance), self._timeout, others)
+            self._twins = self._source.twins(shared, self._timeout, others)
             if self._is_cancelled:  # while they were not known yet
                 raise QueryCancelled
         return self._twins
@@ -124,27 +123,24 @@ class PostgresSession:
             twin.close()
             self._received += twin.received
 
-    def _may_export(self) -> bool:
-        """Whether this user may give a snapshot away; asked once."""
+    async def _shared(self, statement: str) -> parts.Shared | None:
+        """The snapshot, given away; None where the statement is better read whole, or the user may not.
+
+        One coroutine, for each return to the reading thread may wait until another one gives Python back.
+        """
+        await self._enter()
+        [row] = await self._connection.fetch_once(statements.EXPLAIN + statement)
+        self._has_snapshot = True
+        if not parts.is_scan(str(row[0])):
+            return None
         if self._source.may_export is None:
-            self._source.may_export = self.first_row(statements.MAY_EXPORT)[0]
-        return bool(self._source.may_export)
-
-    def _can_read_pages(self, select: Select) -> bool:
-        """Whether the server lets this user ask for rows by their pages: not one who may read some columns only."""
-        try:
-            return parts.is_scan(self._explained(select.with_tail(select.parts[0])), parts.OF_PAGES)
-        except DatabaseError:
-            return False
-
-    def _explained(self, statement: str) -> str:
-        async def _ask() -> str:
-            await self._enter()
-            [row] = await self._connection.fetch_once(statements.EXPLAIN + statement)
-            self._has_snapshot = True
-            return str(row[0])
-
-        return self._call(_ask())
+            [row] = await self._connection.fetch(statements.MAY_EXPORT)
+            self._source.may_export = bool(row[0])
+        if not self._source.may_export:
+            return None
+        name, instance = await self._copied(statements.EXPORT)
+        self._unsent = statements.SAVEPOINT
+        return parts.Shared(str(name), str(instance))
 
     def interrupt(self) -> None:
         """Free whoever reads; the session can be used on."""
@@ -313,7 +309,7 @@ class PostgresSession:
             key = dict(zip(names, row, strict=True)) if row is not None else None
         return offenders.not_representable(self._source.name, output, (bad.text, bad.reason), offender, key)
 
-    def first_row(self, query: str, seconds: float | None = None) -> Sequence[Any]:
+    def first_row(self, query: str, seconds: float) -> Sequence[Any]:
         """The first row of a small statement, asked within the transaction; the first one takes the snapshot."""
 
         async def _ask() -> Sequence[Any]:
@@ -327,22 +323,24 @@ class PostgresSession:
 
     def copied_row(self, query: str, seconds: float) -> list[str | None]:
         """The same as texts, and in one message with what begins the transaction."""
-        return self._row(f"COPY ({query}) TO STDOUT", seconds)
 
-    def _row(self, copy: str, seconds: float | None = None) -> list[str | None]:
         async def _ask() -> list[str | None]:
-            found = bytearray()
-
-            async def _take(chunk: bytes) -> None:
-                found.extend(chunk)
-
             async with asyncio.timeout(seconds):
-                sql = await self._statement(copy)
-                await self._connection.copy(sql, _take, lambda: not self._is_cancelled)
-            self._has_snapshot = True
-            return [None if text == "\\N" else text for text in found.decode().rstrip("\n").split("\t")]
+                return await self._copied(f"COPY ({query}) TO STDOUT")
 
         return self._call(_ask())
+
+    async def _copied(self, copy: str) -> list[str | None]:
+        """The one row of a COPY, as texts."""
+        found = bytearray()
+
+        async def _take(chunk: bytes) -> None:
+            found.extend(chunk)
+
+        sql = await self._statement(copy)
+        await self._connection.copy(sql, _take, lambda: not self._is_cancelled)
+        self._has_snapshot = True
+        return [None if text == "\\N" else text for text in found.decode().rstrip("\n").split("\t")]
 
     def join_in(self, statement: str) -> str:
         """Begin the transaction with the locks that a statement needs; which run of which server answers.
@@ -351,12 +349,12 @@ class PostgresSession:
         whose snapshot this is, and that one waits for this one, of which no server knows.
         """
 
-        async def _begin() -> None:
+        async def _begin() -> str:
             async with asyncio.timeout(_ENTER_SECONDS):
                 await self._connection.execute(await self._statement(statements.lock(statement)))
+                return str((await self._copied(f"COPY (SELECT {INSTANCE}) TO STDOUT"))[0])
 
-        self._call(_begin())
-        return str(self.copied_row(f"SELECT {INSTANCE}", _ENTER_SECONDS)[0])
+        return self._call(_begin())
 
     def renew(self) -> None:
         """Take a new snapshot at the same server: one message ends the transaction and begins the next, so that a

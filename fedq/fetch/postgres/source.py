@@ -138,7 +138,8 @@ class PostgresSource:
                 if twin.join_in(statement) == shared.instance:
                     return twin
             except (DatabaseError, ConnectionLost, QueryTimeout):
-                pass  # another server, which has no such snapshot; somebody who changes the table; a hanging one
+                pass  # another server, which has no such snapshot; who may read some columns only, and so not ask where
+                # a row stands; somebody who changes the table; a server that hangs
             twin.close()
         return None
 
