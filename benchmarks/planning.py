@@ -37,7 +37,7 @@ from fedq.plan.kept import Plans
 from fedq.plan.nodes import Plan
 from fedq.plan.pull import local_collation
 from fedq.plan.rewrite.facts import Facts
-from fedq.sql import parse
+from fedq.sql import exp, parse
 from fedq.types import Type
 from tests.oracle import tpch
 
@@ -54,12 +54,12 @@ class Remembered(QueryLookup):
         self._answers: dict[Any, Any] = {}
 
     def describe(
-        self, tables: Sequence[tuple[str, PhysicalTable]], *, has_choice: bool = False
+        self, tables: Sequence[tuple[str, PhysicalTable]], parts: Sequence[exp.Expr] = ()
     ) -> Sequence[TableSchema | None]:
         """The tables as they were."""
-        key = tuple(tables), has_choice
+        key = tuple(tables)
         if key not in self._answers:
-            self._answers[key] = super().describe(tables, has_choice=has_choice)
+            self._answers[key] = super().describe(tables, parts)
         found: Sequence[TableSchema | None] = self._answers[key]
         return found
 
