@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fedq import forks
 from fedq.bind.bound import BoundQuery, bind
 from fedq.bind.scope import ORIGIN, Occurrence
+from fedq.bind.shape import filled, is_constant
 from fedq.call import Call
 from fedq.catalog.suggest import nearest
 from fedq.errors import ColumnNotFound, ComputeError, DatabaseError, FedqError
@@ -141,14 +142,13 @@ class Pipeline:
             return native_plan(call.sql, database)
         lookup = QueryLookup(self._sources, call.extra)
         query = bind(call.sql, call.params, call.catalog, lookup, call.placing, known=self._plans.bound)
-        outputs = _check_meaning(query, self._binder)
         kinds = {database.name: database.kind for database in call.catalog.databases.values()}
         links = {name: self._sources.link(name) for name in query.databases if name not in call.extra}
         describe = partial(_described, binder=self._binder)
         facts = Facts(kinds, describe, links, is_plain=is_plain)
-        if is_plain:
-            return build(query, outputs, facts)
-        return self._plans.plan(query, outputs, partial(build, facts=facts), time.monotonic())
+        plans = Plans() if is_plain else self._plans
+        meaning = partial(_check_meaning, binder=self._binder)
+        return plans.plan(query, meaning, partial(build, facts=facts), links)
 
     def _conduct(self, call: Call, task: Callable[[Call, Run], T]) -> T:
         """The task in a thread of its own, stoppable by Ctrl-C, `cancel()` and the timeout."""
@@ -209,7 +209,8 @@ def _described(
     text: str, params: Mapping[str, object], read: Sequence[Occurrence], binder: Binder
 ) -> list[tuple[str, Type]]:
     """Names and types of a text's result over empty tables."""
-    return binder.describe(text, params, tuple(_shell(occurrence) for occurrence in read))
+    bound = {name: value for name, value in params.items() if not is_constant(value)}
+    return binder.describe(filled(text, params), bound, tuple(_shell(occurrence) for occurrence in read))
 
 
 def _shell(occurrence: Occurrence) -> Shell:

@@ -14,10 +14,11 @@ from fedq.bind.params import bind_params
 from fedq.bind.parse import parse_query
 from fedq.bind.resolve import BoundTable, Lookup, Placing, resolve_tables
 from fedq.bind.scope import ORIGIN, Block, Occurrence, Scopes, base_tables
+from fedq.bind.shape import NO_SHAPE, Shape, opened, shape_of
 from fedq.catalog.model import Catalog
 from fedq.dialects.duckdb import DUCKDB
 from fedq.errors import InvalidQuery
-from fedq.sql import Edit, apply_edits, exp, nodes, span_of, tokenize
+from fedq.sql import Edit, apply_edits, exp, nodes, of_kinds, span_of, tokenize
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,21 +29,21 @@ class BoundQuery:
     """The user's text with parameters as `$name`."""
     params: Mapping[str, Any]
     tree: exp.Expr
+    """With a parameter in place of each of the shape's constants; its positions are those of the first text of this
+    shape."""
     scopes: Scopes
     local: str
     """The text as the local engine runs it: table names replaced by the occurrences' ids, nothing else."""
     edits: tuple[Edit, ...] = ()
     """What was done to `text` to make `local`."""
+    shape: Shape = NO_SHAPE
+    has_files: bool = False
+    """Whether it reads files by itself, as the policy may let it."""
 
     @property
     def occurrences(self) -> Sequence[Occurrence]:
         """Every place where a base table is read."""
         return self.scopes.occurrences
-
-    @property
-    def has_files(self) -> bool:
-        """Whether it reads files by itself, as the policy may let it."""
-        return any(reads_file(self.text, node) for node in self.scopes.every(exp.Table))
 
     @property
     def is_describable(self) -> bool:
@@ -87,7 +88,7 @@ def bind(
     *,
     known: MutableMapping[str, BoundQuery] | None = None,
 ) -> BoundQuery:
-    """Bind one query. `known` are queries bound before, by text: over the same tables a text means the same.
+    """Bind one query. `known` are queries bound before, by shape: over the same tables they are bound alike.
 
     Raises: SQLSyntaxError, NotAllowed, ReadOnlyError, ParameterError, TableNotFound, AmbiguousTable, ColumnNotFound,
     InvalidQuery, CatalogError.
@@ -97,22 +98,38 @@ def bind(
     has_files = catalog.policy.local_files == "allow"
     parts = nodes(tree)
     check_allowed(text, parts, has_files=has_files)
-    reads = [node for node in base_tables(parts) if not reads_file(text, node)]
-    tables = resolve_tables(text, reads, catalog, lookup, placing, parts=parts)
-    same = known.get(text) if known is not None else None
-    if same is not None and _are_same([occurrence.table for occurrence in same.occurrences], tables):
-        return replace(same, params=values)
-    scopes = Scopes(parts, reads, tables)
+    tables = resolve_tables(text, _reads(text, parts), catalog, lookup, placing, parts=parts)
+    shape = shape_of(text, parts)
+    same = known.get(shape.key) if known is not None else None
+    if same is not None and are_same([occurrence.table for occurrence in same.occurrences], tables):
+        return _in_words(same, text, shape, values)
+    tree = opened(tree, shape)
+    parts = nodes(tree)
+    scopes = Scopes(parts, _reads(text, parts), tables)
     check_columns(text, scopes)
     check_comparisons(text, scopes)
     edits = tuple(localize(text, scopes))
-    bound = BoundQuery(text, values, tree, scopes, apply_edits(text, edits), edits)
+    reads_files = any(reads_file(text, node) for node in of_kinds(parts, exp.Table))
+    bound = BoundQuery(text, values, tree, scopes, apply_edits(text, edits), edits, shape, reads_files)
     if known is not None:
-        known[text] = bound
+        known[shape.key] = bound
     return bound
 
 
-def _are_same(known: Sequence[BoundTable], tables: Sequence[BoundTable]) -> bool:
+def _reads(text: str, parts: Sequence[exp.Expr]) -> list[exp.Table]:
+    """Those nodes of a tree that read a table of a database."""
+    return [node for node in base_tables(parts) if not reads_file(text, node)]
+
+
+def _in_words(same: BoundQuery, text: str, shape: Shape, params: Mapping[str, Any]) -> BoundQuery:
+    """A bound query with the constants and parameters of another text of its shape."""
+    if text == same.text:
+        return replace(same, params=params)
+    edits = tuple(same.shape.moved(edit, shape) for edit in same.edits)
+    return replace(same, text=text, params=params, local=apply_edits(text, edits), edits=edits, shape=shape)
+
+
+def are_same(known: Sequence[BoundTable], tables: Sequence[BoundTable]) -> bool:
     """Whether tables are what they were, down to what is known of their values."""
     statistics = [[table.schema.statistics for table in found] for found in (known, tables)]
     return list(known) == list(tables) and all(one is other for one, other in zip(*statistics, strict=True))

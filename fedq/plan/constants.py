@@ -11,11 +11,12 @@ import datetime as dt
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, localcontext
 from typing import Any
 
 from fedq import lists
+from fedq.bind.shape import is_constant
 from fedq.sql import exp, is_rest, type_text
 from fedq.types import MOST_DIGITS, Type
 
@@ -34,8 +35,8 @@ class Constant:
 
     value: Any
     is_quoted: bool = False
-    param: str | None = None
-    """The parameter that it is the value of, and nothing else."""
+    source: exp.Expr | None = None
+    """What it is the value of, where that holds one parameter: it may have another value the next time."""
 
 
 def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
@@ -55,11 +56,16 @@ def constant(node: exp.Expr, params: Mapping[str, Any]) -> Constant:
         case exp.Null():
             return Constant(None)
         case exp.Placeholder() if node.this in params:
-            return Constant(params[node.this], param=node.this)
+            value = params[node.this]
+            if is_constant(value):
+                return replace(constant(value, {}), source=node)
+            return Constant(value, source=node)
         case exp.Cast() if type(node) is exp.Cast:
-            return Constant(_cast(constant(node.this, params), type_text(node.to).upper()))
+            inner = constant(node.this, params)
+            return Constant(_cast(inner, type_text(node.to).upper()), source=inner.source and node)
         case exp.Add() | exp.Sub() if isinstance(node.expression, exp.Interval):
-            return Constant(_shift(node, params))
+            start = constant(node.this, params)
+            return Constant(_shifted(node, start.value), source=start.source and node)
         case exp.Add() | exp.Sub() | exp.Mul():
             return Constant(_folded(node, params))
     raise NotPushed(f"{node.key} is computed by the local engine")
@@ -81,7 +87,7 @@ def _written(text: str, params: Mapping[str, Any]) -> Constant:
     if text.startswith("$"):
         if (name := text[1:]) not in params:
             raise NotPushed(f"{text} has no value")
-        return Constant(params[name], param=name)
+        return Constant(params[name])
     if text.startswith("'"):
         return Constant(text[1:-1].replace("''", "'"), is_quoted=True)
     return Constant(_negated(_number(text[1:])) if text.startswith("-") else _number(text))
@@ -132,13 +138,12 @@ def _cast(inner: Constant, to: str) -> Any:
     raise NotPushed(f"a cast to {to} is made by the local engine")
 
 
-def _shift(node: exp.Expr, params: Mapping[str, Any]) -> dt.datetime | dt.date:
+def _shifted(node: exp.Expr, start: Any) -> dt.datetime | dt.date:
     """A date plus or minus a whole interval; DuckDB's answer is a timestamp, on the month's last day where the day is
     missing."""
     interval = node.expression
     if not isinstance(interval, exp.Interval) or interval.this is None:
         raise NotPushed("arithmetic is done by the local engine")
-    start = constant(node.this, params).value
     if not isinstance(start, dt.date):
         raise NotPushed("arithmetic on something that is no date")
     amount = interval.this.name

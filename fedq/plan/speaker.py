@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from fedq.catalog.schema import Column
 from fedq.dialects.base import Dialect, Unsayable
-from fedq.plan.constants import Constant, NotPushed, comparable
-from fedq.plan.kept import Params, is_written
+from fedq.plan.constants import Constant, NotPushed, comparable, constant
+from fedq.plan.slots import Params, is_written
 from fedq.sql import exp
 from fedq.types import Comparison
 
@@ -73,15 +73,16 @@ class Speaker:
             raise NotPushed(f"{reason} cannot be said there") from reason
 
     def slot(self, found: Constant, column: Column) -> str:
-        """Like `literal`, where the value decides nothing else: that of a parameter may be another next time.
+        """Like `literal`, where the value decides nothing else: what holds a parameter may be another next time.
 
         Raises: NotPushed.
         """
-        said = self.literal(found, column)
+        said, source = self.literal(found, column), found.source
         is_read = column.type.family == "text" and column.comparison not in (Comparison.SAME, Comparison.EQUALITY)
-        if found.param is None or is_read or not isinstance(self.params, Params) or not is_written(found.value):
+        if source is None or is_read or not isinstance(self.params, Params) or not is_written(found.value):
             return said
-        return self.params.slot(found.param, lambda value: self.literal(Constant(value), column))
+        where = (self.dialect.name, column)
+        return self.params.slot(source, where, lambda params: self.literal(constant(source, params), column))
 
     def predicate(self, node: exp.Expr) -> Offer:
         """The offer for a predicate that holds a subquery. Raises: NotPushed."""

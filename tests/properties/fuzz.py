@@ -24,6 +24,7 @@ from tests.in_parts import some_in_parts
 from tests.properties import rules
 from tests.properties.cases import make_case, make_tables
 from tests.properties.grammar import Case
+from tests.properties.reworded import reworded
 from tests.properties.test_partitions import difference, is_answered, texts
 from tests.properties.world import World
 from tests.servers import MariaDBServer, PostgresServer, ServerUnavailable
@@ -82,9 +83,10 @@ def problems(world: World, number: int, engines: tuple[str, ...]) -> Iterator[st
 
 
 def asked(number: int, engines: tuple[str, ...]) -> int:
-    """How many queries a seed is, each counted as often as it is run with other parameters."""
-    case = make_case(number, engines, QUERIES)
-    return sum(len(query.params) or 1 for query in case.queries) + (SUMS if number % PARTITIONED == 0 else 0)
+    """How many queries a seed is, each counted as often as it is run with other parameters or constants."""
+    queries = make_case(number, engines, QUERIES).queries
+    again = sum(not query.params and reworded(query) is not None for query in queries)
+    return sum(len(query.params) or 1 for query in queries) + again + (SUMS if number % PARTITIONED == 0 else 0)
 
 
 def without_a_rule(case: Case, number: int) -> Case:

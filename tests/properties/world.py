@@ -22,11 +22,13 @@ import pyarrow as pa
 from fedq.bind.resolve import BoundTable
 from fedq.catalog.schema import Column
 from fedq.errors import FedqError
-from fedq.plan import build as build  # loaded, so that its modules can be lied to
+from fedq.plan import build as build  # loaded, so that their modules can be lied to
+from fedq.plan import kept as kept
 from fedq.plan.estimate import Estimate
 from tests.oracle.support import LOCAL, SERVERS, Places, assert_same
 from tests.properties import rules
 from tests.properties.grammar import CHAR, COLUMNS, INDEXED, PRIMARY, TEXT, UNIQUE, Case, Query, Table
+from tests.properties.reworded import reworded
 from tests.properties.shrink import shrink
 
 NUMBERS = range(5)
@@ -54,6 +56,7 @@ def sizes(told: tuple[int, ...]) -> Iterator[None]:
         patched("table_estimate", lambda table: Estimate(whole[table.name], is_known=True)),
         patched("filtered", lambda *_: Estimate(float(next(turn)), is_known=True)),
         patched("distinct", _values),
+        patched("is_near", lambda *_: True),
     ):
         yield
 
@@ -185,6 +188,12 @@ class World:
         for params in query.params or (None,):
             used = params and {name: value for name, value in params.items() if f"${name}" in query.sql}
             self._compare_one(query, used)
+        if not query.params and (again := reworded(query)) is not None:
+            try:
+                self._compare_one(again, None)
+            except Exception as problem:
+                problem.add_note(f"asked again as {again.sql}")
+                raise
 
     def _compare_one(self, query: Query, params: Mapping[str, Any] | None) -> None:
         expected = self.answer(query, params)
@@ -259,6 +268,7 @@ def for_mariadb(value: Any) -> Any:
 def told(case: Case, query: Query, problem: Exception) -> str:
     """A difference with the whole case."""
     shown = [f"{table.name}: {list(map(list, table.rows))}" for table in case.tables]
+    shown += getattr(problem, "__notes__", [])
     shown.append(f"sizes {query.sizes or case.sizes} without {case.left_out or 'nothing'}\n{query.sql}")
     shown += [str(dict(params)) for params in query.params]
     return "\n".join([*shown, f"{type(problem).__name__}: {problem}{place_of(problem)}"])
