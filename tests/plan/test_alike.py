@@ -5,12 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import fedq
-import fedq.pipeline as module
 from fedq.catalog.statistics import Link
 from fedq.fetch.open import Sources
 from fedq.plan.alike import is_as_far
@@ -30,20 +28,6 @@ def shop(tmp_path: Path) -> Iterator[fedq.Federation]:
     url = f"sqlite:///{tmp_path / 'shop.db'}"
     with fedq.connect({"version": 1, "databases": {"shop": {"url": url}}}) as fed:
         yield fed
-
-
-@pytest.fixture
-def plans(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """One entry per plan that is made."""
-    made: list[object] = []
-    real = module.build
-
-    def build(*arguments: Any, **named: Any) -> Any:
-        made.append(arguments)
-        return real(*arguments, **named)
-
-    monkeypatch.setattr(module, "build", build)
-    return made
 
 
 SQL = "select count(*) from orders o join people p on p.id = o.id where o.id < {}"

@@ -12,7 +12,6 @@ import duckdb
 import pytest
 
 import fedq
-import fedq.pipeline as module
 
 
 @pytest.fixture
@@ -25,20 +24,6 @@ def shop(tmp_path: Path) -> Iterator[fedq.Federation]:
     url = f"sqlite:///{tmp_path / 'shop.db'}"
     with fedq.connect({"version": 1, "databases": {"shop": {"url": url}}, "tables": {"users": "shop"}}) as fed:
         yield fed
-
-
-@pytest.fixture
-def plans(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """One entry per plan that is made."""
-    made: list[object] = []
-    real = module.build
-
-    def build(*arguments: Any, **named: Any) -> Any:
-        made.append(arguments)
-        return real(*arguments, **named)
-
-    monkeypatch.setattr(module, "build", build)
-    return made
 
 
 def test_another_value_is_the_same_plan(shop: fedq.Federation, plans: list[object]) -> None:
