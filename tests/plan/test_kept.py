@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import duckdb
@@ -190,3 +192,23 @@ def test_a_table_placed_elsewhere_is_another_plan(tmp_path: Path, plans: list[ob
         assert fed.using("two").query(sql, {"id": 1}).scalar() == "Bob"
         assert fed.query(sql, {"id": 1}).scalar() == "Ann"
     assert len(plans) == 2
+
+
+def test_constants_of_several_threads_never_mix(shop: fedq.Federation) -> None:
+    wrong: list[str] = []
+
+    def ask(seed: int) -> None:
+        random = Random(seed)
+        for _ in range(60):
+            low, name = random.randrange(200), f"user {random.randrange(7)}"
+            sql = f"select count(*), '{name}' from users a join users b using (id) where a.id >= {low} and b.name = '{name}'"
+            found = shop.query(sql).rows()
+            if found != [(sum(f"user {i % 7}" == name for i in range(low, 200)), name)]:
+                wrong.append(f"{sql}: {found}")
+
+    threads = [threading.Thread(target=ask, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

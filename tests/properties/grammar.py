@@ -143,6 +143,8 @@ class Query:
     """How large the planner is told the tables are, instead of what the case says."""
     is_lazy: bool = False
     """Whether DuckDB may fail on a row that another plan does not look at, so that an answer is right too."""
+    may_fail: bool = False
+    """Whether a row that DuckDB does not look at may be an error, as one compared with a constant of another type is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,15 +43,15 @@ def reworded(query: Query) -> Query | None:
         return None
     random = Random(zlib.crc32(query.sql.encode()))
     chosen = {name: constant.this for name, constant in found.constants.items()}
-    is_lazy = query.is_lazy
+    is_odd = False
     for name in random.sample(sorted(chosen), random.randint(1, len(chosen))):  # one that decides makes another plan
         known, constant = _alike(found.constants[name]), found.constants[name]
-        if random.randrange(ODD) == 0:  # which DuckDB refuses where a row is compared with it
-            known, is_lazy = _ODD if constant.is_string else NUMBERS, True
+        if random.randrange(ODD) == 0:
+            known, is_odd = _ODD if constant.is_string else NUMBERS, True
         chosen[name] = random.choice([one for one in known if one not in chosen.values()])
     said = {name: _quoted(one) if found.constants[name].is_string else one for name, one in chosen.items()}
     sql = apply_edits(query.sql, [Edit(place.start, place.end, said[place.name]) for place in found.places])
-    return replace(query, sql=sql, is_lazy=is_lazy)
+    return replace(query, sql=sql, is_lazy=query.is_lazy or is_odd, may_fail=is_odd)
 
 
 def _quoted(text: str) -> str:
