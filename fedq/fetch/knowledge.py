@@ -1,11 +1,13 @@
-"""What was learned of the databases on the way: statistics of tables, kept for a minute, and how far away each is.
+"""What was learned of the databases on the way: statistics of tables, kept for five minutes, and how far away each is.
 
-    no statistics yet      they are read at once, side by side; who waits for them waits for at most two seconds
-    older than a minute    the old ones serve, new ones are read behind the query's back
-    files                  at once, in the query's own thread: nothing may hold a file when the query is over
+    no statistics yet        they are read at once, side by side; who waits for them waits for at most two seconds
+    older than five minutes  the old ones serve, new ones are read behind the query's back
+    files                    at once, in the query's own thread: nothing may hold a file when the query is over
 
-Which queries want them, and which wait, the planner says (plan/needs.py). A failure is "unknown" until the minute is
-over: what is wrong with a database, its read will say.
+Which queries want them, and which wait, the planner says (plan/needs.py). A failure, and a table whose values nobody
+has counted, are "unknown" for one minute: what is wrong with a database, its read will say. How many rows a table has
+is no part of this: every query asks for that. Statistics that are what they were are the same object, by which plans
+know that they still serve (plan/kept.py).
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from fedq.errors import FedqError
 from fedq.fetch.source import Source
 from fedq.plan.estimate import LOCAL, UNKNOWN_LINK
 
-#: seconds after which statistics are read again
-FRESH = 60.0
+#: seconds after which statistics are read again: where there were some, and where there were none
+FRESH, UNKNOWN_FOR = 300.0, 60.0
 #: seconds that a query waits for statistics
 PATIENCE = 2.0
 #: so many measurements count
@@ -46,6 +48,11 @@ class _Entry:
     """What they were read for: a table with other columns is another."""
     statistics: TableStatistics | None
     read_at: float
+
+    def is_old(self, now: float) -> bool:
+        """Whether they are to be read again."""
+        is_known = self.statistics is not None and self.statistics.columns
+        return now - self.read_at > (FRESH if is_known else UNKNOWN_FOR)
 
 
 class Knowledge:
@@ -89,7 +96,7 @@ class Knowledge:
 
     def _is_old(self, database: str, schema: TableSchema) -> bool:
         entry = self._known(database, schema)
-        return entry is None or self._clock() - entry.read_at > FRESH
+        return entry is None or entry.is_old(self._clock())
 
     def _start(
         self, database: str, schemas: Sequence[TableSchema], find: Callable[[str], Source], *, is_behind: bool
@@ -118,8 +125,12 @@ class Knowledge:
             now = self._clock()
             with self._lock:
                 for schema, statistics in zip(schemas, found, strict=True):
-                    self._entries[database, schema.table] = _Entry(_columns(schema), statistics, now)
-                    self._reading.pop((database, schema.table), None)
+                    place = (database, schema.table)
+                    known = self._entries.get(place)
+                    if known is not None and known.statistics == statistics:
+                        statistics = known.statistics
+                    self._entries[place] = _Entry(_columns(schema), statistics, now)
+                    self._reading.pop(place, None)
             done.set()
 
 

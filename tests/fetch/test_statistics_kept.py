@@ -14,10 +14,10 @@ import pytest
 
 import fedq
 from fedq.catalog.schema import Column, PhysicalTable, TableSchema
-from fedq.catalog.statistics import TableStatistics
+from fedq.catalog.statistics import ColumnStatistics, TableStatistics
 from fedq.errors import DatabaseError
 from fedq.fetch import knowledge
-from fedq.fetch.knowledge import FRESH, Knowledge, Links
+from fedq.fetch.knowledge import FRESH, UNKNOWN_FOR, Knowledge, Links
 from fedq.fetch.open import QueryLookup, Sources
 from fedq.types import INTEGER, VARCHAR
 from tests.fetch.postgres_support import eventually
@@ -31,7 +31,7 @@ class Told:
 
     def __init__(self) -> None:
         self.asked = 0
-        self.is_broken = False
+        self.is_broken = self.is_empty = self.is_steady = False
         self.gate = threading.Event()
         self.gate.set()
 
@@ -40,7 +40,8 @@ class Told:
         self.gate.wait(5)
         if self.is_broken:
             raise DatabaseError("no")
-        return [TableStatistics(float(self.asked)) for _ in tables]
+        columns = {} if self.is_empty else {"k": ColumnStatistics(distinct=3.0)}
+        return [TableStatistics(1.0 if self.is_steady else float(self.asked), columns) for _ in tables]
 
 
 class Clock:
@@ -57,7 +58,7 @@ def _of(kept: Knowledge, source: Any, schema: TableSchema = SCHEMA, *, is_waitin
     return statistics.rows if statistics is not None else None
 
 
-def test_they_serve_for_a_minute_and_are_then_read_behind_the_querys_back() -> None:
+def test_they_serve_for_five_minutes_and_are_then_read_behind_the_querys_back() -> None:
     source, clock = Told(), Clock()
     kept = Knowledge(clock)
     assert [_of(kept, source), _of(kept, source)] == [1, 1]
@@ -87,8 +88,35 @@ def test_a_failure_is_unknown_for_a_minute() -> None:
     assert [_of(kept, source), _of(kept, source)] == [None, None]
     assert source.asked == 1
     source.is_broken = False
-    clock.now = FRESH + 1
+    clock.now = UNKNOWN_FOR + 1
     assert eventually(lambda: _of(kept, source) == 2)
+
+
+def test_a_table_of_which_nothing_is_known_is_asked_for_again_after_a_minute() -> None:
+    source, clock = Told(), Clock()
+    source.is_empty = True
+    kept = Knowledge(clock)
+    assert _of(kept, source) == 1
+    source.is_empty = False
+    clock.now = UNKNOWN_FOR + 1
+    assert eventually(lambda: _of(kept, source) == 2)
+    clock.now = 2 * UNKNOWN_FOR + 2
+    assert _of(kept, source) == 2
+    assert source.asked == 2
+
+
+def test_what_is_as_it_was_is_the_same_object() -> None:
+    source, clock = Told(), Clock()
+    source.is_steady = True
+    kept = Knowledge(clock)
+    _of(kept, source)
+    first = kept._entries["db", SCHEMA.table]
+    clock.now = FRESH + 1
+    assert eventually(lambda: _of(kept, source) and kept._entries["db", SCHEMA.table] is not first)
+    assert kept._entries["db", SCHEMA.table].statistics is first.statistics
+    source.is_steady = False
+    clock.now = 2 * FRESH + 2
+    assert eventually(lambda: _of(kept, source) == 3)
 
 
 def test_who_does_not_wait_gets_them_later() -> None:
@@ -122,7 +150,7 @@ def test_files_are_read_in_the_querys_own_thread() -> None:
     kept = Knowledge()
     source: Any = Here()
     found = kept.of({"db": [SCHEMA]}, lambda _: source, is_waiting=False, local=["db"])
-    assert found["db", SCHEMA.table] == TableStatistics(1.0)
+    assert found["db", SCHEMA.table] == TableStatistics(1.0, {"k": ColumnStatistics(distinct=3.0)})
     assert threads == [threading.current_thread()]
 
 
