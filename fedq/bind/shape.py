@@ -13,13 +13,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
-from fedq.sql import Edit, apply_edits, copied, exp, nodes, of_kinds
+from fedq.sql import Edit, apply_edits, copied, exp, nodes, of_kinds, type_text
 
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 #: types that a quoted constant may be cast to on its way
-_MOMENTS = frozenset({exp.DType.DATE, exp.DType.TIMESTAMP})
+_MOMENTS = frozenset({"DATE", "TIMESTAMP"})
 #: what may stand around a condition: nothing here names, groups or orders anything by what is written in it
 _AROUND = (
     exp.Select, exp.Where, exp.Join, exp.From, exp.Subquery, exp.CTE, exp.With, exp.SetOperation, exp.In, exp.Exists,
@@ -131,10 +131,10 @@ def _is_free(literal: exp.Literal) -> bool:
     """Whether it is what a column is compared with, in a condition that decides which rows there are and nothing
     else."""
     node: exp.Expr = literal
-    while isinstance(node.parent, exp.Paren) or (type(node.parent) is exp.Cast and node.arg_key == "this"):
+    while _goes_through(node.parent, node):
         node = node.parent
-        if isinstance(node, exp.Cast) and (not literal.is_string or node.to.this not in _MOMENTS):
-            return False
+    if not literal.is_string and not isinstance(node, (exp.Literal, exp.Paren)):
+        return False
     compared = node.parent
     if isinstance(compared, exp.Between):
         is_of_column = isinstance(compared.this.unnest(), exp.Column) and not compared.args.get("symmetric")
@@ -144,6 +144,14 @@ def _is_free(literal: exp.Literal) -> bool:
     else:
         return False
     return is_of_column and _is_of_rows(compared)
+
+
+def _goes_through(parent: exp.Expr | None, node: exp.Expr) -> TypeGuard[exp.Expr]:
+    """Whether what is compared is made of a constant as a moment is: `date '2024-01-31' + interval 1 month`."""
+    if isinstance(parent, (exp.Add, exp.Sub)):
+        return node.arg_key == "this" and isinstance(parent.expression, exp.Interval)
+    is_cast = type(parent) is exp.Cast and node.arg_key == "this" and type_text(parent.to).upper() in _MOMENTS
+    return is_cast or isinstance(parent, exp.Paren)
 
 
 def _is_of_rows(condition: exp.Expr) -> bool:

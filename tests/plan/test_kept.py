@@ -105,6 +105,8 @@ def test_constants_that_were_one_and_are_two_make_another_plan(shop: fedq.Federa
         ("select count(*) from users where id in (select id from users where id = {})", ["5", "500"], [1, 0]),
         ("select count(*) from users where -id < {}", ["5", "6"], [200, 200]),
         ("select count(*) from users where id < {} and score * 2 > 3", ["9", "8"], [2, 1]),
+        ("select count(*) from users where born < date {} + interval 2 month", ["'1950-01-01'", "'1951-01-02'", "'1951-1-2'"], [0, 8, 8]),
+        ("select count(*) from users where born = {} - interval 1 day", ["date '1950-03-02'", "timestamp '1951-03-02 00:00:00'", "timestamp '1951-03-02 01:00:00'"], [4, 4, 0]),
     ],
 )  # fmt: skip
 def test_every_constant_has_its_answer(
