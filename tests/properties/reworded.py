@@ -22,7 +22,12 @@ DAYS = ("2024-02-29", "1970-01-01", "9999-12-31", "0001-01-01", "2024-2-29")
 MOMENTS = ("2024-02-29 12:00:00.000001", "1970-01-01 00:00:00", "2024-02-29 12:00", "1969-12-31 23:59:59.999999")
 FIGURES = ("0.10", "0", "1", "2", "-0.01")
 TEXTS = ("", "a", "A", "a ", "b", "é", "ß", "it's", "$1", "\\", "😀", "a%", "!a", "zz")
-_KINDS = {r"-?\d+(\.\d+)?": FIGURES, r"\d+-\d+-\d+": DAYS, r"\d+-\d+-\d+[ T].*": MOMENTS}
+_KINDS = {
+    r"t|true": ("t", "true", "f", "false"),
+    r"-?\d+(\.\d+)?": FIGURES,
+    r"\d+-\d+-\d+": DAYS,
+    r"\d+-\d+-\d+[ T].*": MOMENTS,
+}
 _ODD = (*DAYS, *MOMENTS, *TEXTS, *FIGURES, "2023-02-29")
 #: one in so many constants becomes one of another kind: no day, no number that a type holds
 ODD = 12
