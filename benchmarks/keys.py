@@ -11,8 +11,8 @@ are not among them: neither PostgreSQL nor MariaDB creates one in a transaction 
 
 from __future__ import annotations
 
+import argparse
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -156,13 +156,17 @@ def measure(kind: str, chosen: list[str], numbers: list[int], connection: Any) -
 
 def main() -> None:
     """All, or what the arguments name."""
-    kinds, chosen, numbers = [*sys.argv[1:], "", "", ""][:3]
-    sizes = [int(number) for number in (numbers or "10,1000,5000,20000,100000,500000").split(",")]
-    for kind in (kinds or "postgres,mariadb,sqlite,duckdb").split(","):
+    parser = argparse.ArgumentParser("python -m benchmarks.keys", description=__doc__.splitlines()[0])
+    parser.add_argument("kinds", nargs="?", default="postgres,mariadb,sqlite,duckdb")
+    parser.add_argument("types", nargs="?", default=",".join(KEYS))
+    parser.add_argument("sizes", nargs="?", default="10,1000,5000,20000,100000,500000")
+    given = parser.parse_args()
+    sizes = [int(number) for number in given.sizes.split(",")]
+    for kind in given.kinds.split(","):
         with tempfile.TemporaryDirectory(prefix="fedq-", dir="/tmp") as name:
             folder = Path(name)
             folder.chmod(0o711)
-            wanted = chosen.split(",") if chosen else list(KEYS)
+            wanted = given.types.split(",")
             if kind == "sqlite":
                 measure(kind, wanted, sizes, sqlite3.connect(folder / "keys.db", isolation_level=None))
             elif kind == "duckdb":

@@ -8,6 +8,7 @@ of `%load_ext fedq` above IPython's own start. Machines are noisy: medians of pa
 
 from __future__ import annotations
 
+import argparse
 import sqlite3
 import statistics
 import subprocess
@@ -118,6 +119,7 @@ def starts() -> None:
 
 def main() -> None:
     """Everything, one line each."""
+    argparse.ArgumentParser("python -m benchmarks.latency", description=__doc__.splitlines()[0]).parse_args()
     with tempfile.TemporaryDirectory(prefix="fedq-", dir="/tmp") as name:
         folder = Path(name)
         folder.chmod(0o711)

@@ -44,7 +44,7 @@ _JOIN = """
     FROM orders o JOIN customers c ON o.customer = c.id JOIN regions r ON c.region = r.id
     WHERE o.id % 100 = :n GROUP BY r.name
 """
-_ANSWERED = (
+_ANSWERED: tuple[tuple[str, dict[str, Any]], ...] = (
     ("SELECT * FROM orders WHERE id % 100 = :n", {}), ("SELECT * FROM customers WHERE id % 100 = :n", {}),
     ("SELECT * FROM visits WHERE id % 100 = :n", {}), (_JOIN, {}),
     ("SELECT * FROM orders WHERE id = 1", {"native": "pg"}), ("SELECT * FROM customers WHERE id = 1", {"native": "my"}),
@@ -150,7 +150,7 @@ class Ground:
         together = threading.Barrier(8, timeout=30)
         self.fed._sources.side_by_side([together.wait] * together.parties)
         for sql, options in _ANSWERED:
-            self.fed.query(sql, {} if options else {"n": 1}, **options)  # type: ignore[arg-type]
+            self.fed.query(sql, {} if options else {"n": 1}, **options)
         for name in ("pg", "my", "lite"):
             self.fed.execute("INSERT INTO written VALUES (-1)", using=name)
             self.fed.execute("DELETE FROM written", using=name)
@@ -250,7 +250,7 @@ def _one(place: Ground, number: int) -> str:
     parameters = {} if options else {"n": number % 100}
 
     def answered() -> None:
-        assert len(place.fed.query(sql, parameters, **options)) > 0  # type: ignore[arg-type]
+        assert len(place.fed.query(sql, parameters, **options)) > 0
 
     return _until_it_is_ours(answered, "answered")
 
@@ -351,11 +351,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fedq-leaks-", dir="/tmp") as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o711)
-        servers: list[Server] = []
-        for kind in (PostgresServer, MariaDBServer):
-            servers.append(kind.start(folder / kind.engine))
-            stack.callback(servers[-1].kill)
-        failed = _report(*servers, folder, told.queries)
+        postgres = PostgresServer.start(folder / PostgresServer.engine)
+        stack.callback(postgres.kill)
+        mariadb = MariaDBServer.start(folder / MariaDBServer.engine)
+        stack.callback(mariadb.kill)
+        failed = _report(postgres, mariadb, folder, told.queries)
     sys.exit("\n".join(failed) or 0)
 
 

@@ -178,10 +178,11 @@ def _keep(source: str, limit: int, kind: str, told: dict[str, Any]) -> None:
              for source in SOURCES for kind in QUERIES]  # fmt: skip
     known = {key: known[key] for key in order if key in known}
     figures.write_text(json.dumps(known, indent=1) + "\n")
-    (RESULTS / "memory.md").write_text(HEAD + "".join(_line(*key.split(), told) for key, told in known.items()))
+    (RESULTS / "memory.md").write_text(HEAD + "".join(_line(key, told) for key, told in known.items()))
 
 
-def _line(source: str, size: str, kind: str, told: dict[str, Any]) -> str:
+def _line(key: str, told: dict[str, Any]) -> str:
+    source, size, kind = key.split()
     limit = int(size)
     held = [f"{told['held'][who]:.0f}" for who in ("DuckDB", "Arrow", "files", "rest")]
     cells = [source, f"{limit:,}", f"{limit * FACTOR:,}", kind, f"{told['seconds']:.0f}", f"{told['peak']:,.0f}",

@@ -177,8 +177,9 @@ def _to_sql(server: Server, url: str, data: pd.DataFrame) -> float:
     driver = url.replace("postgresql://", "postgresql+psycopg://").replace("mysql://", "mysql+pymysql://")
     engine = sa.create_engine(driver)
     server.sql("TRUNCATE TABLE t", url)
-    told = {"name": "t", "con": engine, "if_exists": "append", "index": False, "method": "multi", "chunksize": 1000}
-    spent = seconds(lambda: part.to_sql(**told))
+    spent = seconds(
+        lambda: part.to_sql("t", engine, if_exists="append", index=False, method="multi", chunksize=1000),
+    )
     engine.dispose()
     return spent * len(data) / len(part)
 

@@ -17,7 +17,7 @@ from fedq.errors import SQLSyntaxError
 from fedq.sql import Edit, apply_edits, exp, nodes, parse
 from tests.properties.grammar import Query
 
-NUMBERS = ("0", "1", "2", "3", "4", "7", "70000", "9007199254740993", "9223372036854775808", "1" + "0" * 39)
+NUMBERS = ("0", "1", "2", "3", "4", "7", "70000", "9007199254740993")
 DAYS = ("2024-02-29", "1970-01-01", "9999-12-31", "0001-01-01", "2024-2-29")
 MOMENTS = ("2024-02-29 12:00:00.000001", "1970-01-01 00:00:00", "2024-02-29 12:00", "1969-12-31 23:59:59.999999")
 FIGURES = ("0.10", "0", "1", "2", "-0.01")
@@ -28,6 +28,7 @@ _KINDS = {
     r"\d+-\d+-\d+": DAYS,
     r"\d+-\d+-\d+[ T].*": MOMENTS,
 }
+_ODD_NUMBERS = (*NUMBERS, "9223372036854775808", "1" + "0" * 39)
 _ODD = (*DAYS, *MOMENTS, *TEXTS, *FIGURES, "2023-02-29")
 #: one in so many constants becomes one of another kind: no day, no number that a type holds
 ODD = 12
@@ -52,7 +53,7 @@ def reworded(query: Query) -> Query | None:
     for name in random.sample(sorted(chosen), random.randint(1, len(chosen))):  # one that decides makes another plan
         known, constant = _alike(found.constants[name]), found.constants[name]
         if random.randrange(ODD) == 0:
-            known, is_odd = _ODD if constant.is_string else NUMBERS, True
+            known, is_odd = _ODD if constant.is_string else _ODD_NUMBERS, True
         chosen[name] = random.choice([one for one in known if one not in chosen.values()])
     said = {name: _quoted(one) if found.constants[name].is_string else one for name, one in chosen.items()}
     sql = apply_edits(query.sql, [Edit(place.start, place.end, said[place.name]) for place in found.places])
