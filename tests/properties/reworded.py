@@ -55,6 +55,7 @@ def reworded(query: Query) -> Query | None:
         if random.randrange(ODD) == 0:
             known, is_odd = _ODD if constant.is_string else _ODD_NUMBERS, True
         chosen[name] = random.choice([one for one in known if one not in chosen.values()])
+        is_odd = is_odd or not chosen[name].isascii() or "\\" in chosen[name]  # which is no BLOB
     said = {name: _quoted(one) if found.constants[name].is_string else one for name, one in chosen.items()}
     sql = apply_edits(query.sql, [Edit(place.start, place.end, said[place.name]) for place in found.places])
     return replace(query, sql=sql, is_lazy=query.is_lazy or is_odd, may_fail=is_odd)
