@@ -14,6 +14,7 @@ at is what the island is grouped by. What the island holds is exact in its datab
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -44,17 +45,18 @@ _GROWTH = 1.5
 
 def form_islands(draft: Draft, facts: Facts) -> Draft:
     """The draft with islands in every block that has some, outer blocks first: their islands may hold inner blocks."""
-    while (block := _next(draft)) is not None:
-        draft = _with_islands(draft, block, facts)
+    waiting = _unseen(draft)
+    while waiting:
+        select = waiting.popleft()
+        select.meta[SEEN] = True
+        made = _with_islands(draft, draft.query.scopes.blocks[id(select)], facts)
+        if made is not draft:  # only then: a walk for every block takes the square of their number
+            draft, waiting = made, _unseen(made)
     return draft
 
 
-def _next(draft: Draft) -> Block | None:
-    for select in every(draft.tree, exp.Select):
-        if not select.meta.get(SEEN):
-            select.meta[SEEN] = True
-            return draft.query.scopes.blocks[id(select)]
-    return None
+def _unseen(draft: Draft) -> deque[exp.Select]:
+    return deque(select for select in every(draft.tree, exp.Select) if not select.meta.get(SEEN))
 
 
 def _with_islands(draft: Draft, block: Block, facts: Facts) -> Draft:
