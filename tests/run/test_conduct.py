@@ -15,7 +15,7 @@ import pytest
 
 import fedq
 from fedq.errors import ConnectionLost, PullTooLarge, QueryCancelled
-from fedq.events import Restarted, Sent, Shipped, Waiting
+from fedq.events import Finished, Restarted, Sent, Shipped, Waiting
 from fedq.run import conduct
 from fedq.run import keys as keys_of
 from fedq.run.pulls import Limits, Run
@@ -303,3 +303,35 @@ def test_a_federation_is_closed_while_a_query_runs(tmp_path: Path) -> None:
     fed.close()
     query.join(10)
     assert [type(error) for error in ended] == [QueryCancelled]
+
+
+def test_what_has_grown_since_its_statistics_were_read_is_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Statistics serve for minutes: that a state is rare was true when they were read."""
+    import sqlite3
+
+    monkeypatch.setattr(conduct, "LATE_ROWS", 5_000)
+    urls = {name: f"sqlite:///{tmp_path / name}.db" for name in ("one", "two")}
+    one, two = (sqlite3.connect(tmp_path / f"{name}.db") for name in urls)
+    one.execute("CREATE TABLE big (k INTEGER, state INTEGER, w TEXT)")
+    one.execute("CREATE INDEX big_k ON big (k)")
+    one.execute("CREATE INDEX big_state ON big (state)")
+    one.executemany("INSERT INTO big VALUES (?, ?, '')", ((i % 1_000, i % 3_000) for i in range(9_000)))
+    one.execute("ANALYZE")
+    two.execute("CREATE TABLE few (k INTEGER, name TEXT)")
+    two.execute("INSERT INTO few VALUES (7, 'few')")
+    for connection in (one, two):
+        connection.commit()
+    text = "SELECT count(*), sum(length(w || name)) FROM big, few WHERE big.k = few.k AND state = 7"
+    events: list[Any] = []
+    with fedq.connect({"version": 1, "databases": {name: {"url": url} for name, url in urls.items()}}) as fed:
+        assert fed.query(text, on_cross_db="allow").rows() == [(3, 9)]
+        one.executemany("INSERT INTO big VALUES (?, 7, ?)", ((i % 1_000, WIDE) for i in range(60_000)))
+        one.commit()
+        assert fed.query(text, on_cross_db="allow", listener=events.append).rows() == [(63, 9 + 60 * 203)]
+    assert [event.fetch for event in events if isinstance(event, Restarted)] == ["big@1"]
+    (last,) = (event for event in events if isinstance(event, Finished) and event.fetch == "big@1")
+    assert last.rows == 63
+    one.close()
+    two.close()
