@@ -59,7 +59,22 @@ def in_order(pulls: Sequence[Pull], edges: Sequence[Edge], links: Mapping[str, L
         _take(chosen, offers[chosen.id], links)
         _reduce(chosen, here, edges)
         here[chosen.id] = chosen
+    _limit_the_first(list(here.values()), towards)
     return list(here.values())
+
+
+def _limit_the_first(ordered: Sequence[Pull], towards: Mapping[str, Sequence[Edge]]) -> None:
+    """What comes first because few rows are expected of it is limited by what comes later, should it bring many.
+
+    By all keys of the later one: which of its rows meet others may be decided by the very rows that are to be limited.
+    """
+    later = {pull.id: pull for pull in ordered}
+    for taker in ordered:
+        del later[taker.id]
+        for edge in towards[taker.id]:
+            if (giver := later.get(edge.from_occurrence.id)) is not None:
+                column = edge.to_column
+                taker.late.append(KeyFilter(taker.sql_of(column), column, giver.id, edge.from_column.name))
 
 
 def _rows(pull: Pull, offers: Sequence[_Offered], links: Mapping[str, Link | None]) -> float:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from fedq.errors import FedqWarning
+from tests.asked_again import some_asked_again
 from tests.in_parts import some_in_parts
 from tests.properties import rules
 from tests.properties.cases import make_case, make_tables
@@ -71,9 +72,10 @@ def rounds(world: World, engines: tuple[str, ...], first: int, until: float, *, 
 
 
 def problems(world: World, number: int, engines: tuple[str, ...]) -> Iterator[str]:
-    """What is different in the case of a seed; every fifth one is also asked for the sum of its partitions, and
-    every third one reads PostgreSQL's tables in parts."""
-    with some_in_parts(number):
+    """What is different in the case of a seed; every fifth one is also asked for the sum of its partitions, every
+    third one reads PostgreSQL's tables in parts, and every other third one takes each fetch for larger than expected.
+    """
+    with some_in_parts(number), some_asked_again(number):
         yield from world.problems(without_a_rule(make_case(number, engines, QUERIES), number))
     if number % PARTITIONED == 0:
         case, graphs = make_tables(number, engines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -309,8 +310,6 @@ def test_what_has_grown_since_its_statistics_were_read_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Statistics serve for minutes: that a state is rare was true when they were read."""
-    import sqlite3
-
     monkeypatch.setattr(conduct, "LATE_ROWS", 5_000)
     urls = {name: f"sqlite:///{tmp_path / name}.db" for name in ("one", "two")}
     one, two = (sqlite3.connect(tmp_path / f"{name}.db") for name in urls)
@@ -333,5 +332,31 @@ def test_what_has_grown_since_its_statistics_were_read_is_asked_again(
     assert [event.fetch for event in events if isinstance(event, Restarted)] == ["big@1"]
     (last,) = (event for event in events if isinstance(event, Finished) and event.fetch == "big@1")
     assert last.rows == 63
+    one.close()
+    two.close()
+
+
+def test_what_comes_first_is_limited_by_what_comes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One row was expected of the large table, two of the small one: it was read whole, for it waits for nobody."""
+    monkeypatch.setattr(conduct, "LATE_ROWS", 5_000)
+    urls = {name: f"sqlite:///{tmp_path / name}.db" for name in ("one", "two")}
+    one, two = (sqlite3.connect(tmp_path / f"{name}.db") for name in urls)
+    one.execute("CREATE TABLE big (k INTEGER, state INTEGER, w TEXT)")
+    one.execute("CREATE INDEX big_k ON big (k)")
+    one.execute("CREATE INDEX big_state ON big (state)")
+    one.executemany("INSERT INTO big VALUES (?, ?, '')", ((i % 1_000, i) for i in range(9_000)))
+    two.execute("CREATE TABLE few (k INTEGER, name TEXT)")
+    two.executemany("INSERT INTO few VALUES (?, 'few')", [(7,), (8,)])
+    for connection in (one, two):
+        connection.execute("ANALYZE")
+        connection.commit()
+    text = "SELECT count(*), sum(length(w || name)) FROM big, few WHERE big.k = few.k AND state = 7"
+    events: list[Any] = []
+    with fedq.connect({"version": 1, "databases": {name: {"url": url} for name, url in urls.items()}}) as fed:
+        assert [(fetch.id, fetch.keys) for fetch in fed.explain(text).fetches] == [("big@1", ()), ("few@2", ())]
+        one.executemany("INSERT INTO big VALUES (?, 7, ?)", ((i % 1_000, WIDE) for i in range(60_000)))
+        one.commit()
+        assert fed.query(text, on_cross_db="allow", listener=events.append).rows() == [(121, 3 + 120 * 203)]
+    assert [event.fetch for event in events if isinstance(event, Restarted)] == ["big@1"]
     one.close()
     two.close()
