@@ -238,7 +238,7 @@ class Bench:
         known = self._keyrings.get((name, *columns, *within))
         if known is not None and (known.is_whole or known.most >= most):
             return known
-        table = f"keys@{len(self._keyrings) + 1}"
+        table = f"{len(self._tables) + 1}@keys"  # as no source is called, and no other keys of these columns
         chosen = ", ".join(f"{DUCKDB.quote(column)} AS k{number}" for number, column in enumerate(columns))
         present = " AND ".join([*(f"{DUCKDB.quote(column)} IS NOT NULL" for column in columns), *map(_among, within)])
         text = f"SELECT DISTINCT {chosen} FROM {DUCKDB.quote(name)} WHERE {present} LIMIT {most + 1}"

@@ -113,6 +113,25 @@ def test_cancel_in_the_middle_of_a_large_pull(
     assert one(source) == 1
 
 
+def test_cancel_as_the_end_arrives(source: PostgresSource) -> None:
+    """The end of the rows and the wish to stop are seen in one turn of the loop: what was asked next waited for ever."""
+    soon = expression("1", INTEGER, "FROM pg_sleep(0.1)")
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(3):
+            session = source.open()
+            reading = threads.submit(lambda session=session: list(session.read(soon)))
+            time.sleep(0.05)
+            session._connection.thread.post(lambda: time.sleep(0.2))  # the answer comes while nobody looks
+            time.sleep(0.05)
+            session.interrupt()
+            with pytest.raises(QueryCancelled):
+                reading.result(5)
+            again = threads.submit(lambda session=session: list(session.read(expression("1", INTEGER))))
+            assert again.result(5)[0].num_rows == 1
+            session.close()
+            assert one(source) == 1
+
+
 def test_cancel_before_the_read(source: PostgresSource) -> None:
     session = source.open()
     session.cancel()

@@ -54,7 +54,8 @@ def reworded(query: Query) -> Query | None:
         known, constant = _alike(found.constants[name]), found.constants[name]
         if random.randrange(ODD) == 0:
             known, is_odd = _ODD if constant.is_string else _ODD_NUMBERS, True
-        chosen[name] = random.choice([one for one in known if one not in chosen.values()])
+        free = [one for one in known if one not in chosen.values()]
+        chosen[name] = random.choice(free) if free else chosen[name]
         is_odd = is_odd or not chosen[name].isascii() or "\\" in chosen[name]  # which is no BLOB
     said = {name: _quoted(one) if found.constants[name].is_string else one for name, one in chosen.items()}
     sql = apply_edits(query.sql, [Edit(place.start, place.end, said[place.name]) for place in found.places])

@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 import fedq
 from fedq.errors import ConnectionLost, PullTooLarge, QueryCancelled
 from fedq.events import Finished, Restarted, Sent, Shipped, Waiting
+from fedq.join.duckdb import Engine
 from fedq.run import conduct
 from fedq.run import keys as keys_of
 from fedq.run.pulls import Limits, Run
+from fedq.types import INTEGER
 from tests.run.support import Ground
 
 ROWS, WIDE = 120_000, 200 * "x"
@@ -360,3 +363,31 @@ def test_what_comes_first_is_limited_by_what_comes_later(tmp_path: Path, monkeyp
     assert [event.fetch for event in events if isinstance(event, Restarted)] == ["big@1"]
     one.close()
     two.close()
+
+
+def test_keys_that_were_more_than_asked_for_do_not_take_the_name_of_others() -> None:
+    """Seed 3,031,360: of more keys than a first look wanted more were looked at, and the next keys had their name."""
+    bench = Engine().bench()
+    bench.create("a@1", [("k", INTEGER, None), ("n", INTEGER, None)])
+    bench.load("a@1", [pa.record_batch({"k": pa.array(range(9), pa.int32()), "n": pa.array(range(9), pa.int32())})])
+    found = [bench.keys("a@1", ["k"], 2), bench.keys("a@1", ["k"], 20), bench.keys("a@1", ["n"], 20)]
+    assert [keys.count for keys in found] == [3, 9, 9]
+    assert len({keys.table for keys in found}) == 3
+    bench.close()
+
+
+def test_a_table_called_keys_is_no_keys(tmp_path: Path) -> None:
+    with fedq.connect({"version": 1, "databases": _few_and_keys(tmp_path)}) as fed:
+        text = "SELECT count(*) FROM keys JOIN few USING (k)"
+        assert fed.query(text, on_cross_db="allow").scalar() == 3
+
+
+def _few_and_keys(folder: Path) -> dict[str, Any]:
+    with sqlite3.connect(folder / "one.db") as one, sqlite3.connect(folder / "two.db") as two:
+        one.execute("CREATE TABLE few (k INTEGER PRIMARY KEY)")
+        one.executemany("INSERT INTO few VALUES (?)", [(1,), (2,), (3,)])
+        two.execute("CREATE TABLE keys (k INTEGER PRIMARY KEY, w TEXT)")
+        two.executemany("INSERT INTO keys VALUES (?, 'w')", [(k,) for k in range(20_000)])
+    one.close()
+    two.close()
+    return {name: {"url": f"sqlite:///{folder}/{name}.db"} for name in ("one", "two")}

@@ -229,10 +229,19 @@ class PostgresConnection:
         """Tell the server to stop the COPY that runs; on the loop. The COPY then ends with the server's error.
 
         Cancelling the task would do the same, except where data arrives in the same turn of the loop: asyncpg then
-        forgets to tell the server.
+        forgets to tell the server. To cancel a COPY whose end has arrived leaves asyncpg waiting for an answer for
+        ever; so nothing more is read, and in the next turn the COPY has looked at all that has arrived.
         """
+        if not self._is_copying or self.is_closed:
+            return
+        transport = self.driver._transport
+        transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self._tell_to_stop, transport)
+
+    def _tell_to_stop(self, transport: asyncio.Transport) -> None:
         if self._is_copying and not self.is_closed:
             self.driver._protocol._request_cancel()
+        transport.resume_reading()
 
     async def row_types(self, sql: str) -> list[tuple[str, int, int]]:
         """Name, type and type modifier of each column of a statement; the server refuses more than one."""
@@ -382,9 +391,7 @@ class CopyStream:
         if not self._is_halted:
             self._is_halted = True
             self._room.release()  # the loop may be waiting for the reader, who is gone
-            # One turn later, when the COPY has looked at what arrived in this one: to cancel one that has just ended
-            # leaves asyncpg waiting for an answer for ever.
-            asyncio.get_running_loop().call_soon(self._connection.stop_copy)
+            self._connection.stop_copy()
 
     def _finish(self, work: Future[None]) -> None:
         if self.future.set_running_or_notify_cancel():
