@@ -5,8 +5,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -309,60 +310,56 @@ def test_a_federation_is_closed_while_a_query_runs(tmp_path: Path) -> None:
     assert [type(error) for error in ended] == [QueryCancelled]
 
 
+GROWN = "SELECT count(*), sum(length(w || name)) FROM big, few WHERE big.k = few.k AND state = 7"
+
+
+@contextmanager
+def growing(folder: Path, states: int, few: int) -> Iterator[tuple[fedq.Federation, Callable[[], None]]]:
+    """`big` of 9,000 rows with so many states, `few` so many of its keys; and what makes 60,000 rows of state 7."""
+    urls = {name: f"sqlite:///{folder / name}.db" for name in ("one", "two")}
+    with closing(sqlite3.connect(folder / "one.db")) as one, closing(sqlite3.connect(folder / "two.db")) as two:
+        one.execute("CREATE TABLE big (k INTEGER, state INTEGER, w TEXT)")
+        one.execute("CREATE INDEX big_k ON big (k)")
+        one.execute("CREATE INDEX big_state ON big (state)")
+        one.executemany("INSERT INTO big VALUES (?, ?, '')", ((i % 1_000, i % states) for i in range(9_000)))
+        two.execute("CREATE TABLE few (k INTEGER, name TEXT)")
+        two.executemany("INSERT INTO few VALUES (?, 'few')", [(7 + i,) for i in range(few)])
+        for connection in (one, two):
+            connection.execute("ANALYZE")
+            connection.commit()
+
+        def grow() -> None:
+            one.executemany("INSERT INTO big VALUES (?, 7, ?)", ((i % 1_000, WIDE) for i in range(60_000)))
+            one.commit()
+
+        with fedq.connect({"version": 1, "databases": {name: {"url": url} for name, url in urls.items()}}) as fed:
+            yield fed, grow
+
+
 def test_what_has_grown_since_its_statistics_were_read_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Statistics serve for minutes: that a state is rare was true when they were read."""
     monkeypatch.setattr(conduct, "LATE_ROWS", 5_000)
-    urls = {name: f"sqlite:///{tmp_path / name}.db" for name in ("one", "two")}
-    one, two = (sqlite3.connect(tmp_path / f"{name}.db") for name in urls)
-    one.execute("CREATE TABLE big (k INTEGER, state INTEGER, w TEXT)")
-    one.execute("CREATE INDEX big_k ON big (k)")
-    one.execute("CREATE INDEX big_state ON big (state)")
-    one.executemany("INSERT INTO big VALUES (?, ?, '')", ((i % 1_000, i % 3_000) for i in range(9_000)))
-    one.execute("ANALYZE")
-    two.execute("CREATE TABLE few (k INTEGER, name TEXT)")
-    two.execute("INSERT INTO few VALUES (7, 'few')")
-    for connection in (one, two):
-        connection.commit()
-    text = "SELECT count(*), sum(length(w || name)) FROM big, few WHERE big.k = few.k AND state = 7"
     events: list[Any] = []
-    with fedq.connect({"version": 1, "databases": {name: {"url": url} for name, url in urls.items()}}) as fed:
-        assert fed.query(text, on_cross_db="allow").rows() == [(3, 9)]
-        one.executemany("INSERT INTO big VALUES (?, 7, ?)", ((i % 1_000, WIDE) for i in range(60_000)))
-        one.commit()
-        assert fed.query(text, on_cross_db="allow", listener=events.append).rows() == [(63, 9 + 60 * 203)]
+    with growing(tmp_path, states=3_000, few=1) as (fed, grow):
+        assert fed.query(GROWN, on_cross_db="allow").rows() == [(3, 9)]
+        grow()
+        assert fed.query(GROWN, on_cross_db="allow", listener=events.append).rows() == [(63, 9 + 60 * 203)]
     assert [event.fetch for event in events if isinstance(event, Restarted)] == ["big@1"]
     (last,) = (event for event in events if isinstance(event, Finished) and event.fetch == "big@1")
     assert last.rows == 63
-    one.close()
-    two.close()
 
 
 def test_what_comes_first_is_limited_by_what_comes_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One row was expected of the large table, two of the small one: it was read whole, for it waits for nobody."""
     monkeypatch.setattr(conduct, "LATE_ROWS", 5_000)
-    urls = {name: f"sqlite:///{tmp_path / name}.db" for name in ("one", "two")}
-    one, two = (sqlite3.connect(tmp_path / f"{name}.db") for name in urls)
-    one.execute("CREATE TABLE big (k INTEGER, state INTEGER, w TEXT)")
-    one.execute("CREATE INDEX big_k ON big (k)")
-    one.execute("CREATE INDEX big_state ON big (state)")
-    one.executemany("INSERT INTO big VALUES (?, ?, '')", ((i % 1_000, i) for i in range(9_000)))
-    two.execute("CREATE TABLE few (k INTEGER, name TEXT)")
-    two.executemany("INSERT INTO few VALUES (?, 'few')", [(7,), (8,)])
-    for connection in (one, two):
-        connection.execute("ANALYZE")
-        connection.commit()
-    text = "SELECT count(*), sum(length(w || name)) FROM big, few WHERE big.k = few.k AND state = 7"
     events: list[Any] = []
-    with fedq.connect({"version": 1, "databases": {name: {"url": url} for name, url in urls.items()}}) as fed:
-        assert [(fetch.id, fetch.keys) for fetch in fed.explain(text).fetches] == [("big@1", ()), ("few@2", ())]
-        one.executemany("INSERT INTO big VALUES (?, 7, ?)", ((i % 1_000, WIDE) for i in range(60_000)))
-        one.commit()
-        assert fed.query(text, on_cross_db="allow", listener=events.append).rows() == [(121, 3 + 120 * 203)]
+    with growing(tmp_path, states=9_000, few=2) as (fed, grow):
+        assert [(fetch.id, fetch.keys) for fetch in fed.explain(GROWN).fetches] == [("big@1", ()), ("few@2", ())]
+        grow()
+        assert fed.query(GROWN, on_cross_db="allow", listener=events.append).rows() == [(121, 3 + 120 * 203)]
     assert [event.fetch for event in events if isinstance(event, Restarted)] == ["big@1"]
-    one.close()
-    two.close()
 
 
 def test_keys_that_were_more_than_asked_for_do_not_take_the_name_of_others() -> None:
